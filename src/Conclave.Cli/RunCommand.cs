@@ -1,0 +1,137 @@
+using System.CommandLine;
+using System.Text.Json;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+
+namespace Conclave.Cli;
+
+/// <summary><c>conclave run</c>: runs a definition in memory; no server and no database.</summary>
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        var file = new Argument<FileInfo>("file") { Description = "The workflow definition to run." }.AcceptExistingOnly();
+        var with = new Option<FileSystemInfo[]>("--with")
+        {
+            Description = "A file or folder with definitions that the workflow uses; may be given several times.",
+        }.AcceptExistingOnly();
+        var input = new Option<string[]>("--input", "-i")
+        {
+            Description = "An input as name=json, or name=@file; text that is not JSON is taken as it is.",
+        };
+        var flowchart = new Option<FlowchartMode?>("--flowchart") { Description = "How flowcharts run: counter (default) or token." };
+        var resumeAll = new Option<bool>("--resume-all") { Description = "Resume everything the workflow waits for at once, until it ends." };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object that tells everything about the run." };
+        var allowCSharp = new Option<bool>("--allow-csharp") { Description = "Let C# in the definition run with your rights." };
+        var correlationId = new Option<string?>("--correlation-id") { Description = "Correlation id of the instance." };
+        var command = new Command("run", "Run a workflow definition in memory.")
+        {
+            file, with, input, flowchart, resumeAll, json, allowCSharp, correlationId,
+        };
+        command.SetAction((result, cancellationToken) => RunAsync(
+            result.GetRequiredValue(file),
+            result.GetValue(with) ?? [],
+            result.GetValue(input) ?? [],
+            new Settings(
+                result.GetValue(flowchart) ?? FlowchartMode.Counter,
+                result.GetValue(flowchart) is not null,
+                result.GetValue(resumeAll),
+                result.GetValue(json),
+                result.GetValue(allowCSharp),
+                result.GetValue(correlationId)),
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(
+        FileInfo file, FileSystemInfo[] with, string[] inputs, Settings settings, CancellationToken cancellationToken)
+    {
+        var library = new WorkflowLibrary();
+        var isComplete = await DefinitionFiles.AddAsync(library, with, cancellationToken);
+        if (await DefinitionFiles.ReadAsync(file, cancellationToken) is not { } definition || !isComplete)
+            return ExitCodes.CannotBeLoaded;
+        library.Add(definition);
+        if (await ReadInputsAsync(inputs, definition, cancellationToken) is not { } values)
+            return ExitCodes.CannotBeLoaded;
+
+        await using var local = new LocalEngine(library, settings.AllowCSharp, settings.Mode);
+        WorkflowGraph graph;
+        try
+        {
+            graph = local.Engine.Compile(definition);
+        }
+        catch (WorkflowDefinitionException exception)
+        {
+            DefinitionFiles.Report(file, exception.Problems);
+            return ExitCodes.CannotBeLoaded;
+        }
+
+        DefinitionFiles.Report(file, graph.Problems);
+        var run = new LocalRun(local.Engine, settings.Json ? null : Console.WriteLine);
+        var start = new WorkflowStart
+        {
+            Input = values,
+            CorrelationId = settings.CorrelationId,
+            FlowchartMode = settings.IsModeGiven ? settings.Mode : null,
+        };
+        await run.StartAsync(graph, start, cancellationToken);
+        if (settings.ResumeAll && !await run.ResumeAllAsync(cancellationToken))
+            await Console.Error.WriteLineAsync("The workflow waits again and again; stopped resuming it.");
+        if (settings.Json)
+            RunReport.WriteJson(run);
+        else
+            RunReport.WriteText(run);
+        return run.Instance.SubStatus switch
+        {
+            WorkflowSubStatus.Finished => ExitCodes.Finished,
+            WorkflowSubStatus.Faulted or WorkflowSubStatus.Cancelled => ExitCodes.Faulted,
+            _ => ExitCodes.Suspended,
+        };
+    }
+
+    /// <summary>Reads <c>name=json</c> and <c>name=@file</c>; null after saying what is wrong.</summary>
+    private static async Task<Dictionary<string, object?>?> ReadInputsAsync(
+        string[] inputs, WorkflowDefinition definition, CancellationToken cancellationToken)
+    {
+        var values = new Dictionary<string, object?>(StringComparer.Ordinal);
+        foreach (var input in inputs)
+        {
+            var equals = input.IndexOf('=', StringComparison.Ordinal);
+            if (equals <= 0)
+            {
+                await Console.Error.WriteLineAsync($"--input '{input}': write it as name=json, for example --input Total=12.5");
+                return null;
+            }
+
+            var name = input[..equals];
+            var text = input[(equals + 1)..];
+            try
+            {
+                if (text.StartsWith('@'))
+                    text = await File.ReadAllTextAsync(text[1..], cancellationToken);
+                var value = ValueConverter.FromJson(JsonElement.Parse(text));
+                values[name] = Convert(definition, name, value);
+            }
+            catch (JsonException)
+            {
+                values[name] = Convert(definition, name, text);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ValueConversionException)
+            {
+                await Console.Error.WriteLineAsync($"--input {name}: {exception.Message}");
+                return null;
+            }
+        }
+
+        return values;
+    }
+
+    private static object? Convert(WorkflowDefinition definition, string name, object? value) =>
+        definition.Inputs.FirstOrDefault(i => i.Name == name) is { } declared
+            ? ValueConverter.Convert(value, TypeAliases.Resolve(declared.Type, declared.IsArray))
+            : value;
+
+    private sealed record Settings(
+        FlowchartMode Mode, bool IsModeGiven, bool ResumeAll, bool Json, bool AllowCSharp, string? CorrelationId);
+}

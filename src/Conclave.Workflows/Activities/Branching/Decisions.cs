@@ -1,0 +1,117 @@
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>Runs one of two activities.</summary>
+[Activity("Elsa", "Branching", "Runs one activity when a condition is true and another when it is not.")]
+public sealed class If : Activity
+{
+    /// <summary>What decides.</summary>
+    [Input(Description = "The condition to evaluate.", UIHint = InputUIHints.SingleLine)]
+    public Input<bool> Condition { get; set; } = new();
+
+    /// <summary>Runs when the condition is true.</summary>
+    [Port]
+    public ActivityNode? Then { get; set; }
+
+    /// <summary>Runs when the condition is false.</summary>
+    [Port]
+    public ActivityNode? Else { get; set; }
+
+    /// <summary>The value of the condition.</summary>
+    [Output(Description = "The value of the condition.")]
+    public Output<bool>? Result { get; set; }
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var result = context.Get(Condition);
+        context.Set(Result, result);
+        if ((result ? Then : Else) is { } branch)
+            context.Schedule(branch);
+        else
+            context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Takes one of two ways in a flowchart.</summary>
+[Activity("Elsa", "Branching", "Goes on through True or False, by a condition.", DisplayName = "Decision")]
+[FlowNode("True", "False")]
+public sealed class FlowDecision : Activity
+{
+    private static readonly IReadOnlyList<string> True = ["True"];
+    private static readonly IReadOnlyList<string> False = ["False"];
+
+    /// <summary>What decides.</summary>
+    [Input(Description = "The condition to evaluate.", UIHint = InputUIHints.SingleLine)]
+    public Input<bool> Condition { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        context.CompleteWith(context.Get(Condition) ? True : False);
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Goes on along several branches at once.</summary>
+[Activity("Elsa", "Branching", "Goes on along several branches at once.", DisplayName = "Fork (flow)")]
+public sealed class FlowFork : Activity
+{
+    /// <summary>Names of the branches; each is an outcome.</summary>
+    [Input(Description = "The branches to go on along.", UIHint = InputUIHints.DynamicOutcomes)]
+    public Input<IReadOnlyList<string>> Branches { get; set; } = new([]);
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        context.CompleteWith(context.Get(Branches) is { Count: > 0 } branches ? branches : null);
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>When a fork completes.</summary>
+public enum ForkJoinMode
+{
+    /// <summary>When one branch has completed; the others are cancelled.</summary>
+    WaitAny,
+
+    /// <summary>When all branches have completed.</summary>
+    WaitAll,
+}
+
+/// <summary>Runs branches side by side.</summary>
+[Activity("Elsa", "Control Flow", "Runs branches side by side, until all or any have completed.", IsBrowsable = false)]
+public sealed class Fork : Activity
+{
+    private ActivityNode[] _branches = [];
+
+    /// <summary>When the fork completes.</summary>
+    [Input(Description = "Whether to wait for all branches or for any.")]
+    public ForkJoinMode JoinMode { get; set; } = ForkJoinMode.WaitAll;
+
+    /// <inheritdoc/>
+    public override bool HandlesBreak => true;
+
+    internal override void Configure(ActivityConfiguration configuration) => _branches = configuration.CompileChildren("branches");
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        foreach (var branch in _branches)
+            context.Schedule(branch);
+        if (_branches.Length == 0)
+            context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
+    {
+        if (++context.Counter == _branches.Length || JoinMode == ForkJoinMode.WaitAny || context.IsBreaking)
+            context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}

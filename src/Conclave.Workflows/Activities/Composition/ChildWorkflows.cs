@@ -1,0 +1,263 @@
+using System.Buffers;
+using System.Text.Json;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>Runs another workflow in process.</summary>
+[Activity("Elsa", "Composition", "Runs another workflow and goes on when it is done.", Kind = ActivityKind.Task)]
+public sealed class ExecuteWorkflow : Activity
+{
+    /// <summary>The workflow; its published version runs.</summary>
+    [Input(Description = "The workflow to run.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    public Input<string> WorkflowDefinitionId { get; set; } = new();
+
+    /// <summary>Correlation id of the new instance.</summary>
+    [Input(Description = "The correlation id of the new instance.")]
+    public Input<string> CorrelationId { get; set; } = new();
+
+    /// <summary>Inputs of the new instance.</summary>
+    [Input(Description = "The inputs of the workflow.")]
+    public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
+
+    /// <summary>Whether to wait when the workflow itself waits.</summary>
+    [Input(Description = "Whether to wait until the workflow has ended, also when it waits for something itself.")]
+    public Input<bool> WaitForCompletion { get; set; } = new();
+
+    /// <summary>How the workflow ended: <c>{workflowDefinitionVersionId, workflowInstanceId, correlationId, status, subStatus, output}</c>.</summary>
+    [Output(Description = "How the workflow ended, with its output.")]
+    public Output<object>? Result { get; set; }
+
+    /// <inheritdoc/>
+    public override async ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var child = await context.Host.ExecuteWorkflowAsync(ChildRequest(context), context.CancellationToken);
+        if (context.Get(WaitForCompletion) && child.Status != WorkflowStatus.Finished)
+        {
+            context.CreateBookmark(null, new BookmarkPayload("ExecuteWorkflowStimulus", ("ChildInstanceId", child.InstanceId)));
+            return;
+        }
+
+        context.Set(Result, Describe(child));
+        context.Complete();
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
+    {
+        context.Set(Result, input is ChildWorkflowResult child ? Describe(child) : input);
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    private ChildWorkflowRequest ChildRequest(ActivityContext context) => DispatchWorkflow.Request(
+        context, context.Get(WorkflowDefinitionId), context.Get(CorrelationId), context.Get(Input) ?? WorkflowInstance.EmptyValues);
+
+    private static JsonElement Describe(ChildWorkflowResult child)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("workflowDefinitionVersionId"u8, child.DefinitionVersionId);
+            writer.WriteString("workflowInstanceId"u8, child.InstanceId);
+            if (child.CorrelationId is not null)
+                writer.WriteString("correlationId"u8, child.CorrelationId);
+            writer.WriteString("status"u8, child.Status.ToString());
+            writer.WriteString("subStatus"u8, child.SubStatus.ToString());
+            writer.WritePropertyName("output"u8);
+            ValueConverter.WriteJson(writer, child.Output);
+            writer.WriteEndObject();
+        }
+
+        return JsonElement.Parse(buffer.WrittenSpan);
+    }
+}
+
+/// <summary>Starts another workflow in the queue.</summary>
+[Activity("Elsa", "Composition", "Starts another workflow in an instance of its own.")]
+public sealed class DispatchWorkflow : Activity
+{
+    /// <summary>The workflow; its published version starts.</summary>
+    [Input(Description = "The workflow to start.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    public Input<string> WorkflowDefinitionId { get; set; } = new();
+
+    /// <summary>Correlation id of the new instance.</summary>
+    [Input(Description = "The correlation id of the new instance.")]
+    public Input<string> CorrelationId { get; set; } = new();
+
+    /// <summary>Inputs of the new instance.</summary>
+    [Input(Description = "The inputs of the workflow.")]
+    public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
+
+    /// <summary>Whether to wait until the workflow has ended.</summary>
+    [Input(Description = "Whether to wait until the workflow has ended.")]
+    public Input<bool> WaitForCompletion { get; set; } = new();
+
+    /// <summary>Whether the new instance begins a trace of its own.</summary>
+    [Input(Description = "Whether the new instance begins a trace of its own.")]
+    public Input<bool> StartNewTrace { get; set; } = new();
+
+    /// <summary>Queue to put it in.</summary>
+    [Input(Description = "The queue to put the workflow in; empty for the default one.", DisplayName = "Channel", UIHint = InputUIHints.DropDown)]
+    public Input<string> ChannelName { get; set; } = new();
+
+    /// <summary>Output of the workflow, when waited for.</summary>
+    [Output(Description = "The output of the workflow, when it was waited for.")]
+    public Output<object>? Result { get; set; }
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var input = new Dictionary<string, object?>(context.Get(Input) ?? WorkflowInstance.EmptyValues)
+        {
+            ["ParentInstanceId"] = context.Instance.Id,
+        };
+        var request = Request(context, context.Get(WorkflowDefinitionId), context.Get(CorrelationId), input);
+        var waits = context.Get(WaitForCompletion);
+        if (waits)
+            context.CreateBookmark(null, new BookmarkPayload("DispatchWorkflowStimulus", ("ChildInstanceId", request.InstanceId)));
+        context.Request(new WorkflowDispatched(context.Number, request, waits ? Node.Type : null, context.Get(ChannelName)));
+        if (!waits)
+            context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
+    {
+        context.Set(Result, input is ChildWorkflowResult child ? ValueConverter.ToJson(child.Output) : input);
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    internal static ChildWorkflowRequest Request(
+        ActivityContext context, string? definitionId, string? correlationId, IReadOnlyDictionary<string, object?> input)
+    {
+        if (string.IsNullOrEmpty(definitionId))
+            throw new WorkflowException("workflow.not_chosen", $"{context.Node}: no workflow is chosen.");
+        if (context.Engine.Library.FindPublished(definitionId) is null)
+            throw new WorkflowException("workflow.not_found", $"{context.Node}: no published workflow has the definition id '{definitionId}'.");
+        return new ChildWorkflowRequest(
+            Guid.CreateVersion7(context.Time.GetUtcNow()).ToString("N"),
+            definitionId,
+            string.IsNullOrEmpty(correlationId) ? null : correlationId,
+            input,
+            context.Instance.Id);
+    }
+}
+
+/// <summary>Starts a workflow for each item of a list.</summary>
+[Activity("Elsa", "Composition", "Starts a workflow for each item of a list.", Kind = ActivityKind.Task)]
+[FlowNode("Completed", "Canceled", "Done")]
+public sealed class BulkDispatchWorkflows : Activity
+{
+    private static readonly IReadOnlyList<string> CompletedOutcomes = ["Completed", "Done"];
+
+    /// <summary>The workflow; its published version starts.</summary>
+    [Input(Description = "The workflow to start.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    public Input<string> WorkflowDefinitionId { get; set; } = new();
+
+    /// <summary>The items; an object is merged into the input, anything else is put under the key.</summary>
+    [Input(Description = "The items to start a workflow for.")]
+    public Input<object> Items { get; set; } = new();
+
+    /// <summary>Name of the input that holds an item.</summary>
+    [Input(Description = "The name of the input that holds the item, unless the item is an object.", DisplayName = "Default item input key")]
+    public Input<string> DefaultItemInputKey { get; set; } = new("Item");
+
+    /// <summary>Computes the correlation id of each instance; the item is the argument <c>item</c>.</summary>
+    [Input(Description = "Computes the correlation id of each instance from its item.", AutoEvaluate = false, DefaultSyntax = "JavaScript")]
+    public Input<string> CorrelationIdFunction { get; set; } = new();
+
+    /// <summary>Inputs that every instance gets.</summary>
+    [Input(Description = "The inputs that every instance gets.")]
+    public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
+
+    /// <summary>Whether to wait until all have ended.</summary>
+    [Input(Description = "Whether to wait until all workflows have ended.")]
+    public Input<bool> WaitForCompletion { get; set; } = new(true);
+
+    /// <summary>Whether the new instances begin traces of their own.</summary>
+    [Input(Description = "Whether the new instances begin traces of their own.")]
+    public Input<bool> StartNewTrace { get; set; } = new();
+
+    /// <summary>Queue to put them in.</summary>
+    [Input(Description = "The queue to put the workflows in; empty for the default one.", DisplayName = "Channel", UIHint = InputUIHints.DropDown)]
+    public Input<string> ChannelName { get; set; } = new();
+
+    /// <summary>Runs for each workflow that finished; <c>ChildInstanceId</c> tells which.</summary>
+    [Port]
+    public ActivityNode? ChildCompleted { get; set; }
+
+    /// <summary>Runs for each workflow that faulted; <c>ChildInstanceId</c> tells which.</summary>
+    [Port]
+    public ActivityNode? ChildFaulted { get; set; }
+
+    /// <inheritdoc/>
+    public override async ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var common = context.Get(Input) ?? WorkflowInstance.EmptyValues;
+        var key = context.Get(DefaultItemInputKey) ?? "Item";
+        var waits = context.Get(WaitForCompletion);
+        var channel = context.Get(ChannelName);
+        foreach (var item in ValueConverter.Enumerate(context.Get(Items)))
+        {
+            var input = new Dictionary<string, object?>(common) { ["ParentInstanceId"] = context.Instance.Id };
+            if (item is JsonElement { ValueKind: JsonValueKind.Object } members)
+            {
+                foreach (var member in members.EnumerateObject())
+                    input[member.Name] = ValueConverter.FromJson(member.Value);
+            }
+            else
+                input[key] = item;
+
+            context.Arguments = [new DynamicVariable("item", item)];
+            var correlationId = await context.EvaluateAsync(CorrelationIdFunction);
+            var request = DispatchWorkflow.Request(context, context.Get(WorkflowDefinitionId), correlationId, input);
+            context.Request(new WorkflowDispatched(context.Number, request, waits ? Node.Type : null, channel));
+            context.Counter++;
+        }
+
+        if (!waits)
+            context.Complete();
+        else if (context.Counter == 0)
+            context.CompleteWith(CompletedOutcomes);
+        else
+            Wait(context);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
+    {
+        context.Counter--;
+        if (context.Counter > 0)
+            Wait(context);
+        var child = input as ChildWorkflowResult;
+        var port = child?.SubStatus == WorkflowSubStatus.Faulted ? ChildFaulted : ChildCompleted;
+        if (port is not null)
+            context.Schedule(port, 0, [new DynamicVariable("ChildInstanceId", child?.InstanceId)]);
+        CompleteWhenDone(context);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
+    {
+        CompleteWhenDone(context);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Waits for the next workflow to end, whichever it is.</summary>
+    private static void Wait(ActivityContext context) => context.CreateBookmark(
+        null,
+        new BookmarkPayload("BulkDispatchWorkflowsStimulus", ("ParentInstanceId", context.Instance.Id), ("ScheduledInstanceIdsCount", context.Counter)));
+
+    private static void CompleteWhenDone(ActivityContext context)
+    {
+        if (context is { Counter: 0, ActiveChildren: 0, ScheduledChildren: 0 })
+            context.CompleteWith(CompletedOutcomes);
+    }
+}

@@ -1,0 +1,56 @@
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>
+/// One step of a workflow. An instance belongs to one node of one compiled graph and is shared by every workflow
+/// instance that runs it, so it keeps no state: state lives in the <see cref="ActivityContext"/>.
+/// </summary>
+/// <remarks>
+/// An activity is running until it calls <see cref="ActivityContext.Complete()"/>, creates a bookmark and returns, or
+/// throws. An exception becomes an incident.
+/// </remarks>
+public abstract class Activity
+{
+    /// <summary>The node this activity is compiled into.</summary>
+    public ActivityNode Node { get; internal set; } = null!;
+
+    /// <summary>Runs the activity. Inputs are evaluated already, except those that opt out.</summary>
+    public abstract ValueTask ExecuteAsync(ActivityContext context);
+
+    /// <summary>Called when a child that this activity scheduled has completed; the default completes this activity.</summary>
+    public virtual ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
+    {
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Called when a child was cancelled while this activity goes on.</summary>
+    public virtual ValueTask OnChildCanceledAsync(ActivityContext context, ActivityContext child) => ValueTask.CompletedTask;
+
+    /// <summary>Called when one of the activity's bookmarks is resumed; the default completes the activity.</summary>
+    public virtual ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
+    {
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Whether a <c>Break</c> inside this activity ends it.</summary>
+    public virtual bool HandlesBreak => false;
+
+    /// <summary>Reads what no attribute describes from the activity's JSON, and reports what is wrong with it.</summary>
+    internal virtual void Configure(ActivityConfiguration configuration)
+    {
+    }
+
+    /// <summary>Restores <see cref="ActivityContext.State"/> from a persisted instance.</summary>
+    internal virtual IActivityState? ReadState(ref StateReader reader) => null;
+}
+
+/// <summary>State of a running activity that survives the end of a burst.</summary>
+internal interface IActivityState
+{
+    /// <summary>Writes the state; <see cref="Activity.ReadState"/> reads it back.</summary>
+    void Write(ref StateWriter writer);
+}

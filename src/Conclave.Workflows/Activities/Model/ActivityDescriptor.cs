@@ -1,0 +1,107 @@
+namespace Conclave.Workflows.Activities;
+
+/// <summary>What an activity type offers to authors. Generated once from the activity's class.</summary>
+public sealed record ActivityDescriptor
+{
+    /// <summary>Full type name, for example <c>Elsa.WriteLine</c>.</summary>
+    public required string TypeName { get; init; }
+
+    /// <summary>Namespace part of the type name.</summary>
+    public required string Namespace { get; init; }
+
+    /// <summary>Last part of the type name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Version of the contract.</summary>
+    public int Version { get; init; } = 1;
+
+    /// <summary>Group in the toolbox.</summary>
+    public required string Category { get; init; }
+
+    /// <summary>Name shown to authors.</summary>
+    public required string DisplayName { get; init; }
+
+    /// <summary>What the activity does.</summary>
+    public required string Description { get; init; }
+
+    /// <summary>What starts the activity and where it runs.</summary>
+    public ActivityKind Kind { get; init; }
+
+    /// <summary>Inputs in the order of the designer.</summary>
+    public required IReadOnlyList<InputDescriptor> Inputs { get; init; }
+
+    /// <summary>Outputs in the order of the designer.</summary>
+    public required IReadOnlyList<OutputDescriptor> Outputs { get; init; }
+
+    /// <summary>Outcomes and embedded children.</summary>
+    public required IReadOnlyList<PortDescriptor> Ports { get; init; }
+
+    /// <summary>Whether the activity holds a list of activities.</summary>
+    public bool IsContainer { get; init; }
+
+    /// <summary>Whether the toolbox offers the activity.</summary>
+    public bool IsBrowsable { get; init; } = true;
+
+    /// <summary>Whether a flowchart begins here.</summary>
+    public bool IsStart { get; init; }
+
+    /// <summary>Whether completing the activity completes the container around it.</summary>
+    public bool IsTerminal { get; init; }
+
+    /// <summary>Whether the activity can be given a resilience strategy.</summary>
+    public bool IsResilient { get; init; }
+}
+
+/// <summary>An input of an activity type.</summary>
+/// <param name="Name">Name in Pascal case; the JSON property is its camel case.</param>
+/// <param name="TypeName">Type alias.</param>
+/// <param name="DisplayName">Label.</param>
+/// <param name="Description">Help text.</param>
+/// <param name="Category">Group.</param>
+/// <param name="Order">Place among the inputs, from 0.</param>
+/// <param name="UIHint">Editor.</param>
+/// <param name="DefaultSyntax">Expression syntax to begin with.</param>
+/// <param name="DefaultValue">Value when the author gives none.</param>
+/// <param name="Options">Values to choose from; empty when free.</param>
+/// <param name="IsWrapped">Whether the value is an expression rather than plain JSON.</param>
+/// <param name="AutoEvaluate">Whether the input is evaluated before the activity runs.</param>
+/// <param name="IsBrowsable">Whether the designer shows it.</param>
+/// <param name="IsSensitive">Whether the value must not be logged.</param>
+public sealed record InputDescriptor(
+    string Name,
+    string TypeName,
+    string DisplayName,
+    string? Description,
+    string? Category,
+    int Order,
+    string UIHint,
+    string? DefaultSyntax,
+    object? DefaultValue,
+    IReadOnlyList<string> Options,
+    bool IsWrapped,
+    bool AutoEvaluate,
+    bool IsBrowsable,
+    bool IsSensitive);
+
+/// <summary>An output of an activity type.</summary>
+/// <param name="Name">Name in Pascal case; the JSON property is its camel case.</param>
+/// <param name="TypeName">Type alias.</param>
+/// <param name="DisplayName">Label.</param>
+/// <param name="Description">Help text.</param>
+public sealed record OutputDescriptor(string Name, string TypeName, string DisplayName, string? Description);
+
+/// <summary>A way out of an activity, or a place for an embedded child.</summary>
+/// <param name="Name">Outcome, or name of the property that holds the child.</param>
+/// <param name="Type"><see cref="PortType.Flow"/> for outcomes, <see cref="PortType.Embedded"/> for children.</param>
+/// <param name="IsBrowsable">Whether the designer shows it.</param>
+public sealed record PortDescriptor(string Name, PortType Type, bool IsBrowsable = true);
+
+/// <summary>Kinds of ports.</summary>
+public enum PortType
+{
+    /// <summary>An outcome that connections leave from.</summary>
+    Flow,
+
+    /// <summary>A property that holds a child activity.</summary>
+    Embedded,
+}

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>Sets a variable.</summary>
+[Activity("Elsa", "Primitives", "Assigns a value to a variable.")]
+public sealed class SetVariable : Activity
+{
+    private ScopeVariable? _variable;
+    private string? _name;
+
+    /// <summary>The variable, found by its id.</summary>
+    [Input(Description = "The variable to assign.", UIHint = InputUIHints.VariablePicker)]
+    public JsonElement Variable { get; set; }
+
+    /// <summary>The value, converted to the variable's type.</summary>
+    [Input(Description = "The value to assign.")]
+    public Input<object> Value { get; set; } = new();
+
+    internal override void Configure(ActivityConfiguration configuration)
+    {
+        if (!configuration.TryGet("variable", out var json) || Reference.Read(json) is not { Key: { } key } reference)
+        {
+            configuration.Problem("set_variable.missing", "No variable is chosen.", "variable");
+            return;
+        }
+
+        _variable = Node.FindVariable(key);
+        _name = reference.Name ?? key;
+        if (_variable is null)
+            configuration.Problem("variable.not_found", $"The variable '{_name}' ({key}) is not declared in any scope around this activity.", "variable", ProblemSeverity.Warning);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var value = context.Get(Value);
+        if (_variable is not null)
+            context.SetVariable(_variable, value);
+        else if (_name is not null && context.TryGetVariable(_name, out _))
+            context.SetVariable(_name, value);
+        else
+            throw new WorkflowException("variable.not_found", $"{Node}: the variable '{_name}' does not exist. Declare it in the workflow or in a container around this activity.");
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Names the instance.</summary>
+[Activity("Elsa", "Primitives", "Gives the workflow instance a name.")]
+public sealed class SetName : Activity
+{
+    /// <summary>The name.</summary>
+    [Input(Description = "The name of the instance.")]
+    public Input<string> Value { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        context.Instance.Name = context.Get(Value);
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Ties the instance to something in the author's world.</summary>
+[Activity("Elsa", "Primitives", "Sets the correlation id of the workflow instance.")]
+public sealed class Correlate : Activity
+{
+    /// <summary>The correlation id.</summary>
+    [Input(Description = "The id to find the instance by, for example an order number.")]
+    public Input<string> CorrelationId { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        context.Instance.CorrelationId = context.Get(CorrelationId);
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Ends the workflow.</summary>
+[Activity("Elsa", "Primitives", "Ends the workflow at once; whatever is waiting is dropped.", IsTerminal = true)]
+public sealed class Finish : Activity
+{
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context)
+    {
+        context.Instance.Finish();
+        context.Complete();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>Fails on purpose.</summary>
+[Activity("Elsa", "Primitives", "Faults the workflow with a message.")]
+public sealed class Fault : Activity
+{
+    /// <summary>Code that identifies the failure.</summary>
+    [Input(Description = "A code that identifies the failure.")]
+    public Input<string> Code { get; set; } = new("0");
+
+    /// <summary>Category of the failure.</summary>
+    [Input(Description = "The category of the failure, for example Business.")]
+    public Input<string> Category { get; set; } = new("General");
+
+    /// <summary>Type of the failure.</summary>
+    [Input(Description = "The type of the failure, for example System.", DisplayName = "Type")]
+    public Input<string> FaultType { get; set; } = new("System");
+
+    /// <summary>What went wrong.</summary>
+    [Input(Description = "What went wrong.")]
+    public Input<string> Message { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context) => throw new FaultException(
+        context.Get(Code) ?? "0",
+        context.Get(Category) ?? "General",
+        context.Get(FaultType) ?? "System",
+        context.Get(Message) ?? "The workflow was faulted by its author.");
+}

@@ -1,0 +1,27 @@
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>Stands for an activity whose type this engine does not know. Its JSON is kept; running it faults with its name.</summary>
+[Activity("Elsa", "System", "Stands for an activity whose type is not installed.", IsBrowsable = false)]
+public sealed class NotFoundActivity : Activity
+{
+    internal const string TypeName = "Elsa.NotFoundActivity";
+
+    private string _missing = "";
+
+    internal override void Configure(ActivityConfiguration configuration)
+    {
+        _missing = configuration.TryGet("missingTypeName", out var name) ? ValueConverter.ToText(ValueConverter.FromJson(name)) ?? Node.Type : Node.Type;
+        var message = _missing.Length == 0
+            ? "The activity has no type."
+            : $"The activity type '{_missing}' (version {Node.Version}) is not known here. Install the module that brings it, or replace the activity.";
+        configuration.Problem("definition.unknown_activity_type", message, "type");
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask ExecuteAsync(ActivityContext context) => throw new WorkflowException(
+        "activity.not_found", $"The activity type '{_missing}' of activity '{Node.Name ?? Node.Id}' is not known here, so it cannot run.");
+}

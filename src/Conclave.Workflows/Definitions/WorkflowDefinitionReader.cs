@@ -1,0 +1,444 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Conclave.Workflows.Definitions;
+
+/// <summary>Reads workflow definitions in the Elsa 3 format, older variants included.</summary>
+/// <remarks>
+/// Reading checks form, not meaning: whether activity types exist and connections lead somewhere is what
+/// <see cref="WorkflowGraph.Compile"/> finds out. Everything the reader does not know is kept for export.
+/// </remarks>
+public static class WorkflowDefinitionReader
+{
+    /// <summary>A document below this size cannot reach the token limit, so it is not scanned separately.</summary>
+    private const int ScanThreshold = 512 * 1024;
+
+    private static readonly FrozenDictionary<string, Member>.AlternateLookup<ReadOnlySpan<char>> Members =
+        Enum.GetValues<Member>().ToFrozenDictionary(m => MemberName(m), StringComparer.OrdinalIgnoreCase)
+            .GetAlternateLookup<ReadOnlySpan<char>>();
+
+    private enum Member
+    {
+        Schema,
+        Id,
+        DefinitionId,
+        Name,
+        Description,
+        CreatedAt,
+        Version,
+        ToolVersion,
+        Variables,
+        Inputs,
+        Outputs,
+        Outcomes,
+        CustomProperties,
+        IsReadonly,
+        IsSystem,
+        IsLatest,
+        IsPublished,
+        Options,
+        UsableAsActivity,
+        Links,
+        Root,
+    }
+
+    /// <summary>Reads a definition from a stream, refusing it as soon as a limit is passed.</summary>
+    /// <param name="stream">UTF-8 JSON, with or without a byte order mark.</param>
+    /// <param name="limits">Size limits; null takes <see cref="DefinitionLimits.Default"/>.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    /// <exception cref="WorkflowDefinitionException">The document is not a definition; carries every problem.</exception>
+    public static async Task<WorkflowDefinition> ReadAsync(
+        Stream stream, DefinitionLimits? limits, CancellationToken cancellationToken)
+    {
+        limits ??= DefinitionLimits.Default;
+        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+        var scan = new StructureScan(limits);
+        var length = 0;
+        try
+        {
+            while (true)
+            {
+                if (length == buffer.Length)
+                {
+                    var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+                    buffer.AsSpan(0, length).CopyTo(larger);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+
+                var read = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken);
+                length += read;
+                if (length > limits.MaxBytes)
+                    throw new WorkflowDefinitionException(TooLarge(limits));
+                if (read == 0)
+                    break;
+                scan.Advance(WithoutByteOrderMark(buffer.AsSpan(0, length)), isFinal: false);
+            }
+
+            return Parse(WithoutByteOrderMark(buffer.AsSpan(0, length)), limits);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Reads a definition from memory.</summary>
+    /// <param name="utf8Json">UTF-8 JSON, with or without a byte order mark.</param>
+    /// <param name="limits">Size limits; null takes <see cref="DefinitionLimits.Default"/>.</param>
+    /// <exception cref="WorkflowDefinitionException">The document is not a definition; carries every problem.</exception>
+    public static WorkflowDefinition Read(ReadOnlySpan<byte> utf8Json, DefinitionLimits? limits = null)
+    {
+        limits ??= DefinitionLimits.Default;
+        if (utf8Json.Length > limits.MaxBytes)
+            throw new WorkflowDefinitionException(TooLarge(limits));
+        utf8Json = WithoutByteOrderMark(utf8Json);
+        if (utf8Json.Length > ScanThreshold)
+            new StructureScan(limits).Advance(utf8Json, isFinal: true);
+        return Parse(utf8Json, limits);
+    }
+
+    private static WorkflowDefinition Parse(ReadOnlySpan<byte> utf8Json, DefinitionLimits limits)
+    {
+        if (!Utf8.IsValid(utf8Json))
+            throw new WorkflowDefinitionException(new DefinitionProblem(
+                "definition.invalid_utf8", "The document is not valid UTF-8. Save it as UTF-8 and try again."));
+        JsonElement document;
+        try
+        {
+            document = JsonElement.Parse(utf8Json, new JsonDocumentOptions { MaxDepth = limits.MaxDepth });
+        }
+        catch (JsonException exception)
+        {
+            new StructureScan(limits).Advance(utf8Json, isFinal: true);
+            throw new WorkflowDefinitionException(Malformed(exception));
+        }
+
+        return ReadEnvelope(document);
+    }
+
+    /// <summary>Reads a definition from parsed JSON.</summary>
+    /// <exception cref="WorkflowDefinitionException">The JSON is not a definition; carries every problem.</exception>
+    public static WorkflowDefinition ReadEnvelope(JsonElement document)
+    {
+        if (document.ValueKind != JsonValueKind.Object)
+            throw new WorkflowDefinitionException(new DefinitionProblem(
+                "definition.not_an_object", "A workflow definition is a JSON object with at least the member 'root'."));
+        var envelope = new Envelope();
+        foreach (var property in document.EnumerateObject())
+        {
+            if (JsonShapes.TryFind(Members, property, out var member))
+                envelope.Set(member, property.Value);
+            else
+                (envelope.Extra ??= []).Add(new(property.Name, property.Value));
+        }
+
+        return envelope.Build();
+    }
+
+    private static ReadOnlySpan<byte> WithoutByteOrderMark(ReadOnlySpan<byte> utf8) =>
+        utf8.StartsWith("\uFEFF"u8) ? utf8[3..] : utf8;
+
+    private static string MemberName(Member member) => member switch
+    {
+        Member.Schema => "$schema",
+        _ => member.ToString(),
+    };
+
+    private static DefinitionProblem TooLarge(DefinitionLimits limits) => new(
+        "definition.too_large",
+        $"The document is larger than {limits.MaxBytes:N0} bytes. Split the workflow into workflows used as activities.");
+
+    private static DefinitionProblem Malformed(JsonException exception) => new(
+        "definition.malformed_json",
+        $"The document is not valid JSON: {exception.Message}",
+        Property: $"line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}");
+
+    internal static string NewId() => RandomNumberGenerator.GetHexString(16, lowercase: true);
+
+    /// <summary>Walks tokens without keeping them, so that depth and count are refused before anything is built.</summary>
+    private sealed class StructureScan(DefinitionLimits limits)
+    {
+        private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = limits.MaxDepth + 2 });
+        private int _consumed;
+        private int _tokens;
+
+        /// <param name="utf8Json">The whole document so far, from its beginning.</param>
+        /// <param name="isFinal">Whether nothing follows.</param>
+        public void Advance(ReadOnlySpan<byte> utf8Json, bool isFinal)
+        {
+            var reader = new Utf8JsonReader(utf8Json[_consumed..], isFinal, _state);
+            try
+            {
+                while (reader.Read())
+                {
+                    if (reader.CurrentDepth >= limits.MaxDepth)
+                        throw new WorkflowDefinitionException(new DefinitionProblem(
+                            "definition.too_deep",
+                            $"The document nests deeper than {limits.MaxDepth} levels at byte {_consumed + reader.BytesConsumed:N0}."));
+                    if (++_tokens > limits.MaxTokens)
+                        throw new WorkflowDefinitionException(new DefinitionProblem(
+                            "definition.too_many_tokens", $"The document holds more than {limits.MaxTokens:N0} JSON tokens."));
+                }
+            }
+            catch (JsonException exception)
+            {
+                throw new WorkflowDefinitionException(Malformed(exception));
+            }
+
+            _consumed += (int)reader.BytesConsumed;
+            _state = reader.CurrentState;
+        }
+    }
+
+    /// <summary>Collects the members of a definition and every problem with them.</summary>
+    private sealed class Envelope
+    {
+        private readonly List<DefinitionProblem> _problems = [];
+        private string? _id, _definitionId, _name, _description, _toolVersion;
+        private DateTimeOffset? _createdAt;
+        private int _version = 1;
+        private List<VariableDefinition> _variables = [];
+        private readonly List<InputDefinition> _inputs = [];
+        private readonly List<OutputDefinition> _outputs = [];
+        private readonly List<string> _outcomes = [];
+        private JsonElement _customProperties, _root;
+        private bool _isReadonly, _isSystem, _isLatest, _isPublished;
+        private bool? _usableAsActivity;
+        private WorkflowOptions _options = new();
+
+        public List<KeyValuePair<string, JsonElement>>? Extra { get; set; }
+
+        public void Set(Member member, JsonElement value)
+        {
+            if (value.ValueKind == JsonValueKind.Null)
+                return;
+            switch (member)
+            {
+                case Member.Id: _id = Text(value, "id"); break;
+                case Member.DefinitionId: _definitionId = Text(value, "definitionId"); break;
+                case Member.Name: _name = Text(value, "name"); break;
+                case Member.Description: _description = Text(value, "description"); break;
+                case Member.CreatedAt: _createdAt = Date(value); break;
+                case Member.Version: _version = Number(value); break;
+                case Member.ToolVersion: _toolVersion = Text(value, "toolVersion"); break;
+                case Member.Variables: _variables = ReadVariables(value, "variables", _problems); break;
+                case Member.Inputs: ReadInputs(value); break;
+                case Member.Outputs: ReadOutputs(value); break;
+                case Member.Outcomes: ReadOutcomes(value); break;
+                case Member.CustomProperties: _customProperties = Object(value, "customProperties"); break;
+                case Member.IsReadonly: _isReadonly = Flag(value, "isReadonly"); break;
+                case Member.IsSystem: _isSystem = Flag(value, "isSystem"); break;
+                case Member.IsLatest: _isLatest = Flag(value, "isLatest"); break;
+                case Member.IsPublished: _isPublished = Flag(value, "isPublished"); break;
+                case Member.Options: _options = ReadOptions(Object(value, "options")); break;
+                case Member.UsableAsActivity: _usableAsActivity = Flag(value, "usableAsActivity"); break;
+                case Member.Root: _root = Object(value, "root"); break;
+                case Member.Schema or Member.Links: break;
+            }
+        }
+
+        public WorkflowDefinition Build()
+        {
+            if (_root.ValueKind == JsonValueKind.Undefined && !_problems.Exists(p => p.Property == "root"))
+                _root = EmptyRoot;
+            if (_problems.Count == 0 && JsonShapes.GetString(_root, "type") is null)
+                Problem("definition.root_without_type", "The root activity has no 'type', for example \"Elsa.Flowchart\".", "root");
+            if (_problems.Count > 0)
+                throw new WorkflowDefinitionException(_problems);
+            return new WorkflowDefinition
+            {
+                Id = string.IsNullOrWhiteSpace(_id) ? NewId() : _id,
+                DefinitionId = string.IsNullOrWhiteSpace(_definitionId) ? NewId() : _definitionId,
+                Name = _name?.Trim(),
+                Description = _description?.Trim(),
+                CreatedAt = _createdAt,
+                Version = Math.Max(1, _version),
+                ToolVersion = _toolVersion,
+                Variables = _variables,
+                Inputs = _inputs,
+                Outputs = _outputs,
+                Outcomes = _outcomes,
+                CustomProperties = _customProperties,
+                IsReadonly = _isReadonly,
+                IsSystem = _isSystem,
+                IsLatest = _isLatest,
+                IsPublished = _isPublished,
+                Options = _options.UsableAsActivity is null && _usableAsActivity is not null
+                    ? _options with { UsableAsActivity = _usableAsActivity }
+                    : _options,
+                Root = ActivityJson.WithIds(_root),
+                Extra = Extra ?? [],
+            };
+        }
+
+        private static JsonElement EmptyRoot { get; } =
+            JsonElement.Parse("""{"type":"Elsa.Sequence","version":1,"id":"Sequence1","activities":[]}"""u8);
+
+        private static WorkflowOptions ReadOptions(JsonElement options) => options.ValueKind != JsonValueKind.Object
+            ? new WorkflowOptions()
+            : new WorkflowOptions
+            {
+                ActivationStrategyType = JsonShapes.GetString(options, "activationStrategyType"),
+                UsableAsActivity = JsonShapes.GetBoolean(options, "usableAsActivity"),
+                AutoUpdateConsumingWorkflows = JsonShapes.GetBoolean(options, "autoUpdateConsumingWorkflows") ?? false,
+                ActivityCategory = JsonShapes.GetString(options, "activityCategory"),
+                IncidentStrategyType = JsonShapes.GetString(options, "incidentStrategyType"),
+                CommitStrategyName = JsonShapes.GetString(options, "commitStrategyName"),
+            };
+
+        private void ReadInputs(JsonElement value)
+        {
+            foreach (var item in Array(value, "inputs"))
+            {
+                if (Name(item, "inputs") is not { } name)
+                    continue;
+                _inputs.Add(new InputDefinition
+                {
+                    Name = name,
+                    Type = JsonShapes.GetString(item, "type") ?? "Object",
+                    IsArray = JsonShapes.GetBoolean(item, "isArray") ?? false,
+                    DisplayName = JsonShapes.GetString(item, "displayName"),
+                    Description = JsonShapes.GetString(item, "description"),
+                    Category = JsonShapes.GetString(item, "category"),
+                    UIHint = JsonShapes.GetString(item, "uiHint"),
+                    StorageDriverType = JsonShapes.GetString(item, "storageDriverType"),
+                    DefaultValue = JsonShapes.TryGet(item, "defaultValue", out var defaultValue) ? defaultValue : default,
+                });
+            }
+        }
+
+        private void ReadOutputs(JsonElement value)
+        {
+            foreach (var item in Array(value, "outputs"))
+            {
+                if (Name(item, "outputs") is not { } name)
+                    continue;
+                _outputs.Add(new OutputDefinition
+                {
+                    Name = name,
+                    Type = JsonShapes.GetString(item, "type") ?? "Object",
+                    IsArray = JsonShapes.GetBoolean(item, "isArray") ?? false,
+                    DisplayName = JsonShapes.GetString(item, "displayName"),
+                    Description = JsonShapes.GetString(item, "description"),
+                    Category = JsonShapes.GetString(item, "category"),
+                });
+            }
+        }
+
+        private void ReadOutcomes(JsonElement value)
+        {
+            foreach (var item in Array(value, "outcomes"))
+            {
+                if (item.ValueKind == JsonValueKind.String)
+                    _outcomes.Add(item.GetString()!);
+                else
+                    Problem("definition.wrong_type", "Outcomes are a list of strings.", "outcomes");
+            }
+        }
+
+        private JsonElement.ArrayEnumerator Array(JsonElement value, string property)
+        {
+            if (JsonShapes.Unwrap(value).ValueKind != JsonValueKind.Array)
+                Problem("definition.wrong_type", $"'{property}' must be a list, not {Kind(value)}.", property);
+            return JsonShapes.Items(value);
+        }
+
+        private string? Name(JsonElement item, string property)
+        {
+            var name = JsonShapes.GetString(item, "name");
+            if (string.IsNullOrWhiteSpace(name))
+            {
+                Problem("definition.missing_name", $"Every entry of '{property}' needs a 'name'.", property);
+                return null;
+            }
+
+            return name;
+        }
+
+        private string? Text(JsonElement value, string property)
+        {
+            if (value.ValueKind == JsonValueKind.String)
+                return value.GetString();
+            Problem("definition.wrong_type", $"'{property}' must be a string, not {Kind(value)}.", property);
+            return null;
+        }
+
+        private bool Flag(JsonElement value, string property)
+        {
+            if (JsonShapes.AsBoolean(value) is { } flag)
+                return flag;
+            Problem("definition.wrong_type", $"'{property}' must be true or false, not {Kind(value)}.", property);
+            return false;
+        }
+
+        private int Number(JsonElement value)
+        {
+            if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number))
+                return number;
+            Problem("definition.wrong_type", $"'version' must be a whole number up to {int.MaxValue:N0}.", "version");
+            return 1;
+        }
+
+        private DateTimeOffset? Date(JsonElement value)
+        {
+            if (value.ValueKind == JsonValueKind.String && value.TryGetDateTimeOffset(out var date))
+                return date;
+            Problem("definition.wrong_type", "'createdAt' must be a date such as \"2026-01-15T09:00:00Z\".", "createdAt");
+            return null;
+        }
+
+        private JsonElement Object(JsonElement value, string property)
+        {
+            if (value.ValueKind == JsonValueKind.Object)
+                return value;
+            Problem("definition.wrong_type", $"'{property}' must be an object, not {Kind(value)}.", property);
+            return default;
+        }
+
+        private void Problem(string code, string message, string property) =>
+            _problems.Add(new DefinitionProblem(code, message, Property: property));
+    }
+
+    internal static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => "a list",
+        JsonValueKind.Object => "an object",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        _ => "nothing",
+    };
+
+    /// <summary>Reads the variables of a workflow or of a container activity.</summary>
+    internal static List<VariableDefinition> ReadVariables(
+        JsonElement value, string property, List<DefinitionProblem> problems, string? activityId = null)
+    {
+        var variables = new List<VariableDefinition>();
+        if (JsonShapes.Unwrap(value).ValueKind is not (JsonValueKind.Array or JsonValueKind.Null))
+            problems.Add(new("definition.wrong_type", $"'{property}' must be a list, not {Kind(value)}.", activityId, property));
+        foreach (var item in JsonShapes.Items(value))
+        {
+            var name = JsonShapes.GetString(item, "name");
+            var id = JsonShapes.GetString(item, "id") ?? name;
+            if (string.IsNullOrEmpty(id))
+            {
+                problems.Add(new("definition.missing_name", "Every variable needs an 'id' or a 'name'.", activityId, property));
+                continue;
+            }
+
+            variables.Add(new VariableDefinition(
+                id,
+                name ?? id,
+                JsonShapes.GetString(item, "typeName") ?? "Object",
+                JsonShapes.GetBoolean(item, "isArray") ?? false,
+                JsonShapes.TryGet(item, "value", out var initial) ? initial : default,
+                JsonShapes.GetString(item, "storageDriverTypeName")));
+        }
+
+        return variables;
+    }
+}

@@ -1,0 +1,153 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Conclave.Workflows.Definitions;
+
+/// <summary>Writes workflow definitions in the Elsa 3 format.</summary>
+public static class WorkflowDefinitionWriter
+{
+    /// <summary>The schema that exported documents name.</summary>
+    public const string SchemaUri = "https://elsaworkflows.io/schemas/workflow-definition/v3.0.0/schema.json";
+
+    private static readonly JsonWriterOptions Indented =
+        new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes a definition as a UTF-8 document.</summary>
+    /// <param name="definition">What to write.</param>
+    /// <param name="indented">Whether people will read it; default true.</param>
+    public static byte[] Write(WorkflowDefinition definition, bool indented = true)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var writer = new Utf8JsonWriter(buffer, indented ? Indented : Compact))
+            Write(writer, definition);
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    /// <summary>Writes a definition as one JSON object.</summary>
+    public static void Write(Utf8JsonWriter writer, WorkflowDefinition definition)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("$schema"u8, SchemaUri);
+        writer.WriteString("id"u8, definition.Id);
+        writer.WriteString("definitionId"u8, definition.DefinitionId);
+        WriteIfSet(writer, "name", definition.Name);
+        WriteIfSet(writer, "description", definition.Description);
+        if (definition.CreatedAt is { } createdAt)
+            writer.WriteString("createdAt"u8, createdAt);
+        writer.WriteNumber("version"u8, definition.Version);
+        WriteIfSet(writer, "toolVersion", definition.ToolVersion);
+        writer.WriteStartArray("variables"u8);
+        foreach (var variable in definition.Variables)
+            WriteVariable(writer, variable);
+        writer.WriteEndArray();
+        writer.WriteStartArray("inputs"u8);
+        foreach (var input in definition.Inputs)
+            WriteInput(writer, input);
+        writer.WriteEndArray();
+        writer.WriteStartArray("outputs"u8);
+        foreach (var output in definition.Outputs)
+            WriteOutput(writer, output);
+        writer.WriteEndArray();
+        writer.WriteStartArray("outcomes"u8);
+        foreach (var outcome in definition.Outcomes)
+            writer.WriteStringValue(outcome);
+        writer.WriteEndArray();
+        writer.WritePropertyName("customProperties"u8);
+        if (definition.CustomProperties.ValueKind == JsonValueKind.Object)
+            definition.CustomProperties.WriteTo(writer);
+        else
+            WriteEmptyObject(writer);
+        writer.WriteBoolean("isReadonly"u8, definition.IsReadonly);
+        writer.WriteBoolean("isSystem"u8, definition.IsSystem);
+        writer.WriteBoolean("isLatest"u8, definition.IsLatest);
+        writer.WriteBoolean("isPublished"u8, definition.IsPublished);
+        writer.WritePropertyName("options"u8);
+        WriteOptions(writer, definition.Options);
+        foreach (var (name, value) in definition.Extra)
+        {
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
+        }
+
+        writer.WritePropertyName("root"u8);
+        ActivityJson.Write(writer, definition.Root);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteOptions(Utf8JsonWriter writer, WorkflowOptions options)
+    {
+        writer.WriteStartObject();
+        WriteIfSet(writer, "activationStrategyType", options.ActivationStrategyType);
+        if (options.UsableAsActivity is { } usable)
+            writer.WriteBoolean("usableAsActivity"u8, usable);
+        writer.WriteBoolean("autoUpdateConsumingWorkflows"u8, options.AutoUpdateConsumingWorkflows);
+        WriteIfSet(writer, "activityCategory", options.ActivityCategory);
+        WriteIfSet(writer, "incidentStrategyType", options.IncidentStrategyType);
+        WriteIfSet(writer, "commitStrategyName", options.CommitStrategyName);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteVariable(Utf8JsonWriter writer, VariableDefinition variable)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("id"u8, variable.Id);
+        writer.WriteString("name"u8, variable.Name);
+        writer.WriteString("typeName"u8, variable.TypeName);
+        writer.WriteBoolean("isArray"u8, variable.IsArray);
+        if (variable.Value.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null))
+        {
+            writer.WritePropertyName("value"u8);
+            variable.Value.WriteTo(writer);
+        }
+
+        WriteIfSet(writer, "storageDriverTypeName", variable.StorageDriverTypeName);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteInput(Utf8JsonWriter writer, InputDefinition input)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("type"u8, input.Type);
+        writer.WriteBoolean("isArray"u8, input.IsArray);
+        writer.WriteString("name"u8, input.Name);
+        WriteIfSet(writer, "displayName", input.DisplayName);
+        WriteIfSet(writer, "description", input.Description);
+        WriteIfSet(writer, "category", input.Category);
+        WriteIfSet(writer, "uiHint", input.UIHint);
+        WriteIfSet(writer, "storageDriverType", input.StorageDriverType);
+        if (input.DefaultValue.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null))
+        {
+            writer.WritePropertyName("defaultValue"u8);
+            input.DefaultValue.WriteTo(writer);
+        }
+
+        writer.WriteEndObject();
+    }
+
+    private static void WriteOutput(Utf8JsonWriter writer, OutputDefinition output)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("type"u8, output.Type);
+        writer.WriteBoolean("isArray"u8, output.IsArray);
+        writer.WriteString("name"u8, output.Name);
+        WriteIfSet(writer, "displayName", output.DisplayName);
+        WriteIfSet(writer, "description", output.Description);
+        WriteIfSet(writer, "category", output.Category);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteIfSet(Utf8JsonWriter writer, string name, string? value)
+    {
+        if (value is not null)
+            writer.WriteString(name, value);
+    }
+
+    private static void WriteEmptyObject(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteEndObject();
+    }
+}

@@ -1,0 +1,278 @@
+
+namespace Conclave.Workflows.Execution;
+
+/// <summary>One run of an instance in memory, from a wake-up until nothing is left to run.</summary>
+public sealed class Burst
+{
+    private const int TrailLength = 64;
+
+    private readonly int[] _trail = new int[TrailLength];
+    private readonly CancellationToken _cancellationToken;
+    private long _executed;
+
+    internal Burst(WorkflowEngine engine, WorkflowInstance instance, WorkflowHost host, CancellationToken cancellationToken)
+    {
+        Engine = engine;
+        Instance = instance;
+        Host = host;
+        _cancellationToken = cancellationToken;
+    }
+
+    /// <summary>The engine.</summary>
+    public WorkflowEngine Engine { get; }
+
+    /// <summary>The instance that runs.</summary>
+    public WorkflowInstance Instance { get; }
+
+    /// <summary>What the process around the burst offers.</summary>
+    public WorkflowHost Host { get; }
+
+    /// <summary>Resumes a bookmark and runs on.</summary>
+    internal async ValueTask ResumeAsync(Bookmark bookmark, object? input)
+    {
+        var context = bookmark.Context;
+        if (bookmark.AutoBurn)
+        {
+            Instance.BookmarkList.Remove(bookmark);
+            context.BookmarkCount--;
+        }
+
+        var waiting = context.BookmarkCount;
+        Adopt(context);
+        Instance.Record(context, ExecutionEvent.Resumed, null);
+        Instance.Executing = context;
+        try
+        {
+            await context.Node.Activity.OnResumedAsync(context, bookmark, input);
+        }
+        catch (Exception exception) when (!IsStopping(exception))
+        {
+            Fault(context, exception);
+        }
+
+        if (context.Status == ActivityStatus.Running && context.BookmarkCount > waiting)
+            Instance.Record(context, ExecutionEvent.Suspended, null);
+        await SettleAsync(context);
+        await RunAsync();
+    }
+
+    /// <summary>Runs until nothing is left, the workflow ends or the burst is cancelled.</summary>
+    internal async ValueTask RunAsync()
+    {
+        var scheduler = Instance.Scheduler;
+        while (Instance.SubStatus == WorkflowSubStatus.Executing && scheduler.TryDequeue(out var item))
+        {
+            if (item.Owner is { } owner)
+            {
+                if (owner.Number != item.OwnerNumber || owner.Status != ActivityStatus.Running)
+                    continue;
+                owner.ScheduledChildren--;
+            }
+
+            if (_cancellationToken.IsCancellationRequested)
+            {
+                Requeue(item);
+                _cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            var context = Instance.NewContext(item.Node, item.Owner);
+            context.Tag = item.Tag;
+            context.Dynamic = item.Dynamic;
+            Adopt(context);
+            Instance.Executing = context;
+            Instance.Record(context, ExecutionEvent.Started, null);
+            try
+            {
+                _trail[(int)(_executed % TrailLength)] = item.Node.Index;
+                if (++_executed > Engine.Options.MaxActivitiesPerBurst)
+                    throw EndlessLoop();
+                if (item.Node.Policy is { } policy)
+                    await policy.ExecuteAsync(context, AttemptAsync, _cancellationToken);
+                else
+                {
+                    if (item.Node.EvaluatesBeforeRun)
+                        await EvaluateInputsAsync(context);
+                    await item.Node.Activity.ExecuteAsync(context);
+                }
+            }
+            catch (Exception exception) when (!IsStopping(exception))
+            {
+                Fault(context, exception);
+            }
+            catch (OperationCanceledException)
+            {
+                Abandon(context, item);
+                throw;
+            }
+
+            if (context.Status == ActivityStatus.Running && context.HasBookmarks)
+                Instance.Record(context, ExecutionEvent.Suspended, null);
+            await SettleAsync(context);
+            if (Host.LogSink is { } sink && Instance.Log.Count >= 1024)
+                Instance.Log.Drain(Instance, sink);
+        }
+
+        Instance.Executing = null;
+    }
+
+    /// <summary>Tells parents about completed children, up to the first that goes on.</summary>
+    internal async ValueTask SettleAsync(ActivityContext context)
+    {
+        await NotifyParentsAsync(context);
+        if (Instance.EndedLoops is { Count: > 0 } loops)
+        {
+            Instance.EndedLoops = null;
+            foreach (var loop in loops)
+                await NotifyParentsAsync(loop);
+        }
+
+        if (Instance.CompletingComposite is not { } composite)
+            return;
+        Instance.CompletingComposite = null;
+        if (composite.Status != ActivityStatus.Running)
+            return;
+        composite.CompleteWith(composite.RequestedOutcomes);
+        await NotifyParentsAsync(composite);
+    }
+
+    /// <summary>Records a fault and applies the workflow's incident strategy.</summary>
+    internal void Fault(ActivityContext context, Exception exception)
+    {
+        var state = ExceptionState.From(exception);
+        if (context.Status == ActivityStatus.Running)
+        {
+            context.RemoveBookmarks();
+            context.Status = ActivityStatus.Faulted;
+            if (context.Parent is { } parent)
+                parent.FaultedChildren++;
+        }
+
+        Instance.Record(context, ExecutionEvent.Faulted, state);
+        Instance.IncidentList.Add(new Incident(
+            context.Node.Id,
+            context.Node.NodeId,
+            context.Node.Type,
+            context.Number,
+            exception.Message,
+            state,
+            Instance.Time.GetUtcNow()));
+        if (!Instance.Graph.Definition.Options.ContinuesWithIncidents)
+            Instance.SubStatus = WorkflowSubStatus.Faulted;
+    }
+
+    private async ValueTask NotifyParentsAsync(ActivityContext context)
+    {
+        while (true)
+        {
+            if (context.Status == ActivityStatus.Canceled)
+            {
+                // Detached by whoever cancelled it, while its own code was still running.
+                Instance.Release(context);
+                return;
+            }
+
+            if (context.Status != ActivityStatus.Completed)
+                return;
+            if (context.Parent is not { } parent)
+            {
+                Finish(context);
+                return;
+            }
+
+            context.Detach();
+            if (parent.Status != ActivityStatus.Running)
+            {
+                Instance.Release(context);
+                return;
+            }
+
+            Adopt(parent);
+            try
+            {
+                await parent.Node.Activity.OnChildCompletedAsync(parent, context);
+            }
+            catch (Exception exception) when (!IsStopping(exception))
+            {
+                parent.FaultedChildren++;
+                Fault(context, exception);
+                Instance.Release(context);
+                return;
+            }
+
+            Instance.Release(context);
+            context = parent;
+        }
+    }
+
+    private void Finish(ActivityContext root)
+    {
+        if (Instance.SubStatus == WorkflowSubStatus.Executing)
+            Instance.SubStatus = WorkflowSubStatus.Finished;
+        Instance.RootContext = root;
+    }
+
+    private async ValueTask AttemptAsync(ActivityContext context, CancellationToken cancellationToken)
+    {
+        context.CancellationToken = cancellationToken;
+        context.RemoveBookmarks();
+        await EvaluateInputsAsync(context);
+        await context.Node.Activity.ExecuteAsync(context);
+    }
+
+    private static async ValueTask EvaluateInputsAsync(ActivityContext context)
+    {
+        var inputs = context.Node.EvaluatedInputs;
+        var values = context.Inputs ??= new object?[inputs.Length];
+        for (var i = 0; i < inputs.Length; i++)
+        {
+            if (!inputs[i].BeforeRun)
+                continue;
+            try
+            {
+                values[i] = inputs[i].Input.ConvertValue(await inputs[i].Input.Expression!.EvaluateAsync(context));
+            }
+            catch (Expressions.ValueConversionException exception)
+            {
+                throw new WorkflowException("input.bad_value", $"Input '{inputs[i].Name}': {exception.Message}", exception);
+            }
+        }
+    }
+
+    private void Adopt(ActivityContext context)
+    {
+        context.Burst = this;
+        context.CancellationToken = _cancellationToken;
+    }
+
+    private bool IsStopping(Exception exception) =>
+        exception is OperationCanceledException && _cancellationToken.IsCancellationRequested;
+
+    /// <summary>Takes back an activity that the end of the burst interrupted, so that the next burst runs it again.</summary>
+    private void Abandon(ActivityContext context, WorkItem item)
+    {
+        context.RemoveBookmarks();
+        context.CancelChildren();
+        context.Detach();
+        Instance.Executing = null;
+        Instance.Release(context);
+        Requeue(item);
+    }
+
+    private void Requeue(WorkItem item)
+    {
+        if (item.Owner is { } owner)
+            owner.ScheduledChildren++;
+        Instance.Scheduler.Enqueue(item);
+    }
+
+    private WorkflowException EndlessLoop()
+    {
+        var length = (int)Math.Min(_executed, TrailLength);
+        var trail = Enumerable.Range(0, length).Select(i => _trail[(int)((_executed - 1 - i) % TrailLength)]).ToArray();
+        var period = Enumerable.Range(1, length / 2).FirstOrDefault(p => Enumerable.Range(0, length - p).All(i => trail[i] == trail[i + p]), length);
+        var path = string.Join(" → ", trail.Take(period).Reverse().Select(i => Instance.Graph.Nodes[i].ToString()));
+        return new WorkflowException(
+            "workflow.endless_loop",
+            $"The workflow executed more than {Engine.Options.MaxActivitiesPerBurst:N0} activities without waiting for anything. It goes round in: {path}. Give the loop an end or a Delay.");
+    }
+}
