@@ -94,7 +94,7 @@ internal static class RunReport
         {
             writer.WriteStartObject();
             writer.WriteString("Name"u8, bookmark.Name);
-            writer.WriteString("ActivityId"u8, bookmark.Context.Node?.Id);
+            writer.WriteString("ActivityId"u8, bookmark.ActivityId);
             // Times differ from run to run; a star stands for them, so that runs can be compared.
             writer.WriteString("Payload"u8, bookmark.Payload.ToString(v => v is DateTimeOffset ? "*" : ValueConverter.ToText(v)));
             writer.WriteEndObject();

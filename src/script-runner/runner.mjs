@@ -31,6 +31,7 @@ function handle({ kind, id, payload }) {
 }
 
 function runScript(id, payload) {
+  channel.flush();
   let result;
   try {
     result = sandbox.evaluate(id, payload);

@@ -44,7 +44,7 @@ public sealed class LocalRun
         _instances.Add(instance);
         await _engine.RunAsync(instance, new Host(this, 0), cancellationToken);
         if (instance.Bookmarks.Count > 0)
-            First = new FirstBurst([.. _lines], instance.Status, instance.SubStatus, [.. instance.Bookmarks]);
+            First = new FirstBurst([.. _lines], instance.Status, instance.SubStatus, [.. instance.Bookmarks.Select(b => new WaitingAt(b.Name, b.Context.Node.Id, b.Payload))]);
         await CarryOutAsync(cancellationToken);
     }
 
@@ -167,7 +167,13 @@ public sealed class LocalRun
     /// <param name="SubStatus">Sub status.</param>
     /// <param name="Bookmarks">What it waited for.</param>
     public sealed record FirstBurst(
-        IReadOnlyList<string> Lines, WorkflowStatus Status, WorkflowSubStatus SubStatus, IReadOnlyList<Bookmark> Bookmarks);
+        IReadOnlyList<string> Lines, WorkflowStatus Status, WorkflowSubStatus SubStatus, IReadOnlyList<WaitingAt> Bookmarks);
+
+    /// <summary>What an instance waited for.</summary>
+    /// <param name="Name">Name of the stimulus.</param>
+    /// <param name="ActivityId">Id of the activity.</param>
+    /// <param name="Payload">What the stimulus must match.</param>
+    public sealed record WaitingAt(string Name, string ActivityId, BookmarkPayload Payload);
 
     private sealed class Host : WorkflowHost
     {

@@ -115,7 +115,7 @@ public sealed class OutputAttribute : Attribute
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class PortAttribute : Attribute
 {
-    /// <summary>Whether the designer shows the port; default true.</summary>
+    /// <summary>Whether the designer shows the port and definitions fill it; default true. Others the engine fills itself.</summary>
     public bool IsBrowsable { get; init; } = true;
 }
 

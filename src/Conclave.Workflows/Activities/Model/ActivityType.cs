@@ -118,7 +118,8 @@ public sealed class ActivityType
                 }
                 else if (property.GetCustomAttribute<PortAttribute>() is { } port)
                 {
-                    members.Add(new PortMember<TActivity>(property));
+                    if (port.IsBrowsable)
+                        members.Add(new PortMember<TActivity>(property));
                     ports.Add(new(property.Name, PortType.Embedded, port.IsBrowsable));
                 }
             }
