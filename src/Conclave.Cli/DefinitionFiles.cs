@@ -33,8 +33,9 @@ internal static class DefinitionFiles
         var isComplete = true;
         foreach (var source in sources)
         {
-            if (source is DirectoryInfo folder)
+            if (Directory.Exists(source.FullName))
             {
+                var folder = new DirectoryInfo(source.FullName);
                 foreach (var file in folder.EnumerateFiles("*.json", SearchOption.AllDirectories).OrderBy(f => f.FullName, StringComparer.Ordinal))
                 {
                     if (!await LooksLikeDefinitionAsync(file, cancellationToken))
@@ -45,7 +46,7 @@ internal static class DefinitionFiles
                         isComplete = false;
                 }
             }
-            else if (await ReadAsync((FileInfo)source, cancellationToken) is { } definition)
+            else if (await ReadAsync(new FileInfo(source.FullName), cancellationToken) is { } definition)
                 library.Add(definition);
             else
                 isComplete = false;

@@ -8,7 +8,7 @@ internal static class FormatCommand
 {
     public static Command Create()
     {
-        var file = new Argument<FileInfo>("file") { Description = "The workflow definition." }.AcceptExistingOnly();
+        var file = new Argument<FileInfo>("file") { Description = "The workflow definition." };
         var write = new Option<bool>("--write", "-w") { Description = "Change the file instead of printing it." };
         var command = new Command("format", "Write a definition in today's form: ids filled in, node ids computed, old shapes brought up to date.") { file, write };
         command.SetAction((result, cancellationToken) => FormatAsync(result.GetRequiredValue(file), result.GetValue(write), cancellationToken));

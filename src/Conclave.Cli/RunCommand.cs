@@ -11,11 +11,11 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        var file = new Argument<FileInfo>("file") { Description = "The workflow definition to run." }.AcceptExistingOnly();
+        var file = new Argument<FileInfo>("file") { Description = "The workflow definition to run." };
         var with = new Option<FileSystemInfo[]>("--with")
         {
             Description = "A file or folder with definitions that the workflow uses; may be given several times.",
-        }.AcceptExistingOnly();
+        };
         var input = new Option<string[]>("--input", "-i")
         {
             Description = "An input as name=json, or name=@file; text that is not JSON is taken as it is.",
@@ -79,7 +79,10 @@ internal static class RunCommand
         if (settings.ResumeAll && !await run.ResumeAllAsync(cancellationToken))
             await Console.Error.WriteLineAsync("The workflow waits again and again; stopped resuming it.");
         if (settings.Json)
-            RunReport.WriteJson(run);
+        {
+            await using var output = Console.OpenStandardOutput();
+            RunReport.WriteJson(run, output);
+        }
         else
             RunReport.WriteText(run);
         return run.Instance.SubStatus switch

@@ -12,11 +12,10 @@ internal static class RunReport
 {
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>One JSON object on standard output, in the form that conformance data uses.</summary>
-    public static void WriteJson(LocalRun run)
+    /// <summary>One JSON object in the form that conformance data uses.</summary>
+    public static void WriteJson(LocalRun run, Stream output)
     {
         var instance = run.Instance;
-        using var output = Console.OpenStandardOutput();
         using (var writer = new Utf8JsonWriter(output, Options))
         {
             writer.WriteStartObject();

@@ -8,8 +8,8 @@ internal static class ValidateCommand
 {
     public static Command Create()
     {
-        var files = new Argument<FileInfo[]>("files") { Description = "The workflow definitions to check.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
-        var with = new Option<FileSystemInfo[]>("--with") { Description = "A file or folder with definitions that they use." }.AcceptExistingOnly();
+        var files = new Argument<FileInfo[]>("files") { Description = "The workflow definitions to check.", Arity = ArgumentArity.OneOrMore };
+        var with = new Option<FileSystemInfo[]>("--with") { Description = "A file or folder with definitions that they use." };
         var allowCSharp = new Option<bool>("--allow-csharp") { Description = "Accept C# in the definitions." };
         var command = new Command("validate", "Check workflow definitions as publishing would.") { files, with, allowCSharp };
         command.SetAction((result, cancellationToken) => ValidateAsync(

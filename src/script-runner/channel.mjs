@@ -3,11 +3,12 @@ import fs from 'node:fs';
 /** Frame kinds; README.md describes each one. */
 export const Kind = {
   script: 1, liquid: 2, schema: 3, reply: 4, cancel: 5,
-  ready: 16, result: 17, error: 18, call: 19, leaving: 20,
+  ready: 16, result: 17, error: 18, call: 19, leaving: 20, started: 21,
 };
 
 const HeaderBytes = 9;
 const FlushBytes = 64 * 1024;
+const Empty = Buffer.alloc(0);
 
 /**
  * Frames over standard input and output, all of it synchronous: a script that asks the host for
@@ -41,6 +42,12 @@ export class Channel {
     this.#output.set(payload, at);
     this.#outputLength += needed;
     if (this.#outputLength >= FlushBytes) this.flush();
+  }
+
+  /** Sends finished answers and says which request comes next, so that the host blames the right one if it hangs. */
+  announce(id) {
+    this.send(Kind.started, id, Empty);
+    this.flush();
   }
 
   flush() {

@@ -22,8 +22,8 @@ function handle({ kind, id, payload }) {
     case Kind.script: return runScript(id, payload);
     case Kind.liquid: return answer(id, () => renderLiquid(payload, limits));
     case Kind.schema:
-      // A schema's regular expressions cannot be interrupted; see #shouldInterrupt in sandbox.mjs.
-      channel.flush();
+      // A schema's regular expressions cannot be interrupted.
+      channel.announce(id);
       return answer(id, () => validateJson(payload));
     case Kind.cancel: return fail(id, { kind: 'cancelled', message: 'The request was cancelled before it started.' });
     default: return fail(id, { kind: 'error', message: `The runner does not know frames of kind ${kind}.` });
@@ -31,7 +31,6 @@ function handle({ kind, id, payload }) {
 }
 
 function runScript(id, payload) {
-  channel.flush();
   let result;
   try {
     result = sandbox.evaluate(id, payload);
@@ -56,7 +55,8 @@ function answer(id, work) {
     return fail(id, { kind: error.kind ?? 'error', name: error.name, message: String(error.message) });
   }
   if (bytes.length > limits.resultBytes) {
-    return fail(id, { kind: 'size', message: `The result is ${bytes.length} bytes; the limit is ${limits.resultBytes}.` });
+    const message = `The result is ${bytes.length} bytes; the limit is ${limits.resultBytes}.`;
+    return fail(id, { kind: 'size', message });
   }
   channel.send(Kind.result, id, bytes);
 }

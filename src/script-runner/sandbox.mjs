@@ -24,7 +24,7 @@ const PreludeFiles = ['base', 'bytes', 'time', 'types', 'wire', 'scope', 'functi
 export class Sandbox {
   #qjs; #memory; #bytes; #runtime; #context; #snapshot;
   #functions; #undefined; #fileName; #argv; #jobContext;
-  #limits; #channel; #id = 0; #deadline = Infinity; #timedOut = false; #flushed = false; #error = 0;
+  #limits; #channel; #id = 0; #deadline = Infinity; #timedOut = false; #announced = false; #error = 0;
 
   static async create(limits, channel) {
     const sandbox = new Sandbox();
@@ -80,7 +80,7 @@ export class Sandbox {
     this.#snapshot.restore();
     this.#id = id;
     this.#timedOut = false;
-    this.#flushed = false;
+    this.#announced = false;
     this.#deadline = Date.now() + this.#limits.timeMilliseconds;
     try {
       return this.#run(request);
@@ -105,7 +105,8 @@ export class Sandbox {
     // The value of the last statement needs "eval"; only a top-level return needs a function around the
     // script. Compiling tells them apart without running anything.
     if (script.includes('return') && this.#failed(this.#eval(script, flags | EvalCompileOnly))) {
-      code = Buffer.concat([Buffer.from(awaits ? '(async function () {\n' : '(function () {\n'), script, Buffer.from('\n})()')]);
+      const opening = awaits ? '(async function () {\n' : '(function () {\n';
+      code = Buffer.concat([Buffer.from(opening), script, Buffer.from('\n})()')]);
       flags = EvalGlobal;
       shift = 1;
     }
@@ -143,7 +144,7 @@ export class Sandbox {
     this.#qjs._QTS_RuntimeSetMemoryLimit(this.#runtime, this.#limits.memoryBytes + Headroom);
     const answer = this.#call(this.#functions.fail, error, this.#qjs._QTS_NewFloat64(this.#context, shift));
     if (this.#timedOut) return this.#timeout();
-    if (this.#failed(answer)) return failure('memory', 'The script ran out of memory.');
+    if (this.#failed(answer)) return failure('error', 'The script failed, and its error cannot be described.');
     return this.#answer(answer);
   }
 
@@ -157,10 +158,9 @@ export class Sandbox {
   }
 
   #shouldInterrupt() {
-    // Finished answers must not wait behind a slow script, or the host would blame the wrong request.
-    if (!this.#flushed && this.#deadline !== Infinity) {
-      this.#flushed = true;
-      this.#channel.flush();
+    if (!this.#announced && this.#deadline !== Infinity) {
+      this.#announced = true;
+      this.#channel.announce(this.#id);
     }
     if (Date.now() > this.#deadline) this.#timedOut = true;
     return this.#timedOut ? 1 : 0;

@@ -7,7 +7,8 @@ namespace Conclave.Workflows.Definitions;
 /// <param name="Clr">CLR type of one value; structured values are <see cref="JsonElement"/>, unknown types <see cref="object"/>.</param>
 /// <param name="IsList">Whether the value is a list, kept as a <see cref="JsonElement"/> array.</param>
 /// <param name="IsKnown">Whether the alias was recognised.</param>
-public readonly record struct DataType(Type Clr, bool IsList, bool IsKnown)
+/// <param name="IsMap">Whether a value must be an object with named members.</param>
+public readonly record struct DataType(Type Clr, bool IsList, bool IsKnown, bool IsMap = false)
 {
     /// <summary>Any value, not converted.</summary>
     public static DataType Any { get; } = new(typeof(object), false, true);
@@ -56,6 +57,9 @@ public static class TypeAliases
         ["Downloadable"] = typeof(object),
     }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
 
+    private static readonly FrozenSet<string> Maps = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase, "JsonObject", "StringDictionary", "ObjectDictionary", "StringMap", "ObjectMap");
+
     /// <summary>Generic collections, each written <c>Name&lt;X&gt;</c>.</summary>
     private static readonly string[] Lists =
     [
@@ -71,7 +75,7 @@ public static class TypeAliases
         if (string.IsNullOrEmpty(alias))
             return DataType.Any with { IsList = isArray };
         if (Known.TryGetValue(alias, out var type))
-            return new DataType(type, isArray, true);
+            return new DataType(type, isArray, true, Maps.Contains(alias));
         var name = alias.AsSpan().Trim().TrimEnd('?');
         if (name.EndsWith("[]"))
             return Resolve(name[..^2].ToString()) with { IsList = true };
@@ -83,7 +87,7 @@ public static class TypeAliases
             if (Array.Exists(Lists, l => l.Equals(outer, StringComparison.OrdinalIgnoreCase)))
                 return Resolve(inner.ToString()) with { IsList = true };
             if (outer.EndsWith("Dictionary", StringComparison.OrdinalIgnoreCase))
-                return new DataType(typeof(JsonElement), isArray, true);
+                return new DataType(typeof(JsonElement), isArray, true, IsMap: true);
         }
 
         if (Known.TryGetValue(name.ToString(), out type))

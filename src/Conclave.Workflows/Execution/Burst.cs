@@ -110,6 +110,7 @@ public sealed class Burst
             await SettleAsync(context);
             if (Host.LogSink is { } sink && Instance.Log.Count >= 1024)
                 Instance.Log.Drain(Instance, sink);
+            Host.AfterActivity?.Invoke();
         }
 
         Instance.Executing = null;
@@ -262,7 +263,11 @@ public sealed class Burst
     {
         if (item.Owner is { } owner)
             owner.ScheduledChildren++;
-        Instance.Scheduler.Enqueue(item);
+        // To the front again: the order of activities must not depend on where a burst was stopped.
+        var scheduler = Instance.Scheduler;
+        scheduler.Enqueue(item);
+        for (var others = scheduler.Count - 1; others > 0; others--)
+            scheduler.Enqueue(scheduler.Dequeue());
     }
 
     private WorkflowException EndlessLoop()

@@ -37,6 +37,9 @@ public sealed class LocalRun
     /// <summary>How the first instance stood when it first waited; null when it never did.</summary>
     public FirstBurst? First { get; private set; }
 
+    /// <summary>Replaces every instance before something is resumed; tests store and restore them there.</summary>
+    internal Func<WorkflowInstance, WorkflowInstance>? BetweenBursts { get; init; }
+
     /// <summary>Starts a workflow and runs it until it ends or waits.</summary>
     public async Task StartAsync(WorkflowGraph graph, WorkflowStart start, CancellationToken cancellationToken)
     {
@@ -54,6 +57,8 @@ public sealed class LocalRun
     {
         for (var bursts = 0; bursts < MaxBursts; bursts++)
         {
+            for (var i = 0; BetweenBursts is not null && i < _instances.Count; i++)
+                _instances[i] = BetweenBursts(_instances[i]);
             var next = _instances
                 .Where(i => i.Status == WorkflowStatus.Running)
                 .SelectMany(i => i.Bookmarks)

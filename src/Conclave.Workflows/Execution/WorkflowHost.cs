@@ -11,6 +11,9 @@ public class WorkflowHost
     /// <summary>Where log entries go while a burst runs; null keeps them in the instance.</summary>
     public IExecutionLogSink? LogSink { get; init; }
 
+    /// <summary>Called after each activity of a burst; tests stop the burst there.</summary>
+    internal Action? AfterActivity { get; init; }
+
     /// <summary>Writes a line to the console.</summary>
     public virtual void WriteLine(string? text) => Console.Out.WriteLine(text);
 

@@ -29,8 +29,15 @@ public static class ValueConverter
 
     /// <summary>Converts a value to a declared type, lists included.</summary>
     /// <exception cref="ValueConversionException">The value cannot be read as that type.</exception>
-    public static object? Convert(object? value, DataType type) =>
-        type.IsList ? ToList(value) : Convert(value, type.Clr);
+    public static object? Convert(object? value, DataType type)
+    {
+        if (type.IsList)
+            return ToList(value);
+        var converted = Convert(value, type.Clr);
+        if (type.IsMap && converted is JsonElement { ValueKind: not (JsonValueKind.Object or JsonValueKind.Null) })
+            throw Failure(value!, "an object");
+        return converted;
+    }
 
     /// <summary>Converts a value to a type.</summary>
     /// <returns>The converted value; null for null, or the default of a value type.</returns>
@@ -325,12 +332,15 @@ public static class ValueConverter
         }
     }
 
-    private static ValueConversionException Failure(object value, Type target, Exception? inner)
+    private static ValueConversionException Failure(object value, Type target, Exception? inner) =>
+        Failure(value, FriendlyName(target), inner);
+
+    private static ValueConversionException Failure(object value, string target, Exception? inner = null)
     {
         var shown = ToText(value) ?? "null";
         if (shown.Length > 80)
             shown = shown[..80] + "…";
-        return new ValueConversionException($"'{shown}' cannot be read as {FriendlyName(target)}.", inner);
+        return new ValueConversionException($"'{shown}' cannot be read as {target}.", inner);
     }
 
     private static string FriendlyName(Type type) => type.IsEnum

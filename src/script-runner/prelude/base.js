@@ -10,6 +10,9 @@ const { fromCharCode } = String;
 const PromiseType = Promise;
 const promiseThen = Promise.prototype.then;
 const ownProperty = Object.prototype.hasOwnProperty;
+const indexOfText = String.prototype.indexOf;
+const sliceText = String.prototype.slice;
+const matchPattern = RegExp.prototype.exec;
 const dateToIso = Date.prototype.toISOString;
 
 const hasOwn = (object, key) => apply(ownProperty, object, [key]);

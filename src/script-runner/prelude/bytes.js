@@ -18,7 +18,8 @@ function encodeBase64(bytes) {
   let i = 0;
   for (; i + 2 < bytes.length; i += 3) {
     const word = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
-    text += Base64Digits[word >> 18] + Base64Digits[(word >> 12) & 63] + Base64Digits[(word >> 6) & 63] + Base64Digits[word & 63];
+    text += Base64Digits[word >> 18] + Base64Digits[(word >> 12) & 63] +
+      Base64Digits[(word >> 6) & 63] + Base64Digits[word & 63];
   }
   const rest = bytes.length - i;
   if (rest === 1) text += Base64Digits[bytes[i] >> 2] + Base64Digits[(bytes[i] & 3) << 4] + '==';

@@ -35,13 +35,14 @@ const functions = {
   streamToBytes: stream => toBytes(stream),
   streamToBase64: stream => encodeBase64(toBytes(stream)),
 
-  createEventTriggerUrl: (eventName, lifetimeOrExpiry) => ask('eventTriggerUrl', triggerUrl(eventName, lifetimeOrExpiry)),
+  createEventTriggerUrl: (eventName, limit) => ask('eventTriggerUrl', triggerUrl(eventName, limit)),
   // The executor's throw becomes a rejection.
   getSecret: name => new PromiseType(resolve => resolve(ask('secret', { name: String(name) }))),
 };
 
 const types = {
-  DateTime, DateTimeOffset, TimeSpan, Guid, Random, LogPersistenceMode, HttpHeaders, Downloadable, HttpResilienceStrategy,
+  DateTime, DateTimeOffset, TimeSpan, Guid, Random,
+  LogPersistenceMode, HttpHeaders, Downloadable, HttpResilienceStrategy,
 };
 
 for (const name of ownKeys(functions)) hide(globalThis, name, functions[name]);
@@ -59,7 +60,8 @@ function triggerUrl(eventName, limit) {
   if (limit === null || limit === undefined) return parameters;
   if (limit instanceof TimeSpan) parameters.lifetime = limit.toString();
   else if (typeof limit === 'string' && parseSpan(limit) !== null) parameters.lifetime = limit;
-  else parameters.expiresAt = limit instanceof Date ? apply(dateToIso, limit, []) : limit instanceof WallClock ? limit.toJSON() : String(limit);
+  else if (limit instanceof Date || limit instanceof WallClock) parameters.expiresAt = limit.toJSON();
+  else parameters.expiresAt = String(limit);
   return parameters;
 }
 
@@ -110,7 +112,8 @@ function addAccessors() {
     }
   }
   for (const name in request.args) {
-    defineProperty(args, camel(name), { value: readArgument(name), writable: true, configurable: true, enumerable: true });
+    const value = readArgument(name);
+    defineProperty(args, camel(name), { value, writable: true, configurable: true, enumerable: true });
     const suffix = pascal(name);
     if (suffix !== null) addAccessor('get' + suffix, () => readArgument(name));
   }

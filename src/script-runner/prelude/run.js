@@ -1,4 +1,5 @@
-const ScriptFrame = /\(?script\.js:(\d+):(\d+)\)?/;
+// Frames look like "at f (script.js:1:2)"; an early error has no function and thus no parenthesis.
+const ScriptFrame = /(\()?script\.js:(\d+):(\d+)/;
 const MaxSourceLine = 200;
 let settled = false;
 let rejected = false;
@@ -16,12 +17,20 @@ function prepare(text) {
 function finish(value, options) {
   lineShift = options & 1;
   const awaited = (options & 2) !== 0;
-  if (!awaited && !(isObject(value) && typeof value.then === 'function')) return 'R' + result(value);
+  if (!awaited && !isThenable(value)) return 'R' + result(value);
   const promise = new PromiseType(resolve => resolve(value));
   apply(promiseThen, promise, [
     // The engine boxes the value of a script with a top-level await.
-    value => { settled = true; outcome = awaited ? value.value : value; if (awaited && isThenable(outcome)) again(outcome); },
-    error => { settled = true; rejected = true; outcome = error; },
+    value => {
+      settled = true;
+      outcome = awaited ? value.value : value;
+      if (awaited && isThenable(outcome)) again(outcome);
+    },
+    error => {
+      settled = true;
+      rejected = true;
+      outcome = error;
+    },
   ]);
   return '';
 }
@@ -42,8 +51,7 @@ function collect() {
 }
 
 function result(value) {
-  const encoded = encode(value, 'The result');
-  let answer = encoded.slice(0, -1);
+  let answer = '{' + encodeMembers(value, 'The result');
   const changed = changedVariables();
   if (changed !== '') answer += ',"variables":{' + changed + '}';
   if (correlationId !== undefined) answer += ',"correlationId":' + stringifyJson(correlationId);
@@ -77,18 +85,28 @@ function fail(error, shift) {
 }
 
 function locate(report, stack, shift) {
-  const frame = ScriptFrame.exec(stack);
-  if (frame === null || request === null) {
-    // An early error is the only one whose text starts with the file's name; others are run-time errors.
-    if (report.kind === 'syntax') report.kind = 'error';
-    return;
-  }
-  const lines = String(request.script).split(/\r\n|\n|\r/);
-  const line = min(max(Number(frame[1]) - shift, 1), lines.length);
+  const frame = apply(matchPattern, ScriptFrame, [stack]);
+  const early = frame !== null && frame[1] === undefined;
+  // The script may itself have thrown a SyntaxError, as JSON.parse does.
+  if (report.kind === 'syntax' && !early) report.kind = 'error';
+  if (frame === null || request === null) return;
+  const line = max(frame[2] - shift, 1);
   report.line = line;
-  report.column = Number(frame[2]);
-  report.sourceLine = lines[line - 1].slice(0, MaxSourceLine);
-  if (report.kind === 'syntax' && !/^\s*at script\.js:/.test(stack)) report.kind = 'error';
+  report.column = +frame[3];
+  report.sourceLine = sourceLine(line);
+}
+
+function sourceLine(line) {
+  const source = String(request.script);
+  let start = 0;
+  for (let i = 1; i < line; i++) {
+    const end = apply(indexOfText, source, ['\n', start]);
+    if (end < 0) return '';
+    start = end + 1;
+  }
+  const end = apply(indexOfText, source, ['\n', start]);
+  const text = apply(sliceText, source, [start, min(end < 0 ? source.length : end, start + MaxSourceLine)]);
+  return text[text.length - 1] === '\r' ? apply(sliceText, text, [0, -1]) : text;
 }
 
 // A getter of the thrown object may throw in turn.

@@ -86,7 +86,8 @@ function revived(wire) {
 const variables = new Proxy(create(null), {
   get: (_, name) => typeof name === 'symbol' ? undefined : readVariable(name),
   set: (_, name, value) => { writeVariable(String(name), value); return true; },
-  has: (_, name) => typeof name !== 'symbol' && (cells[name] !== undefined || known(request.variables, name) !== undefined),
+  has: (_, name) => typeof name !== 'symbol' &&
+    (cells[name] !== undefined || known(request.variables, name) !== undefined),
   deleteProperty: (_, name) => { writeVariable(String(name), null); return true; },
   defineProperty: (_, name, descriptor) => { writeVariable(String(name), descriptor.value); return true; },
   ownKeys: () => variableNames(),

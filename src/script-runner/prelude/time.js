@@ -70,7 +70,8 @@ function spanOf(ms) {
 function parseSpan(text) {
   const match = /^\s*(-)?(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?\s*$/.exec(text);
   if (match === null) return /^\s*-?\d+\s*$/.test(text) ? spanOf(Number(text) * DayMs) : null;
-  const seconds = ((Number(match[2] || 0) * 24 + Number(match[3])) * 60 + Number(match[4])) * 60 + Number(match[5] || 0);
+  const minutes = (Number(match[2] || 0) * 24 + Number(match[3])) * 60 + Number(match[4]);
+  const seconds = minutes * 60 + Number(match[5] || 0);
   const ms = seconds * 1000 + Number((match[6] || '').padEnd(7, '0')) / TicksPerMs;
   return spanOf(match[1] ? -ms : ms);
 }
@@ -146,7 +147,7 @@ class DateTime extends WallClock {
   static Compare(a, b) { return a.CompareTo(b); }
   get Kind() { return this._kind; }
   get Date() { return this._at(floor(this._wall / DayMs) * DayMs, 0); }
-  ToUniversalTime() { return dateTimeOf(this._kind === 'Utc' ? this._wall : this._wall - this._offset(), this._ticks, 'Utc'); }
+  ToUniversalTime() { return dateTimeOf(this._wall - this._offset(), this._ticks, 'Utc'); }
   ToLocalTime() {
     return this._kind === 'Local' ? this : dateTimeOf(this._wall + localOffsetMs(this._wall), this._ticks, 'Local');
   }
@@ -195,8 +196,7 @@ class DateTimeOffset extends WallClock {
 
 // Date.UTC takes the years 0 to 99 as 1900 to 1999.
 function utc(year, month, day) {
-  const date = new Date(Date.UTC(2000, month, day));
-  return date.setUTCFullYear(year + date.getUTCFullYear() - 2000, date.getUTCMonth(), date.getUTCDate());
+  return new Date(0).setUTCFullYear(year, month, day);
 }
 
 function dateTimeOf(wall, ticks, kind) {
@@ -215,19 +215,24 @@ function offsetOf(wall, ticks, offsetMs) {
   return value;
 }
 
+const IsoPattern =
+  /^\s*(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d\d:?\d\d)?\s*$/i;
+
 function parseWallClock(text) {
-  const iso = /^\s*(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?\s*$/i.exec(text);
+  const iso = IsoPattern.exec(text);
   if (iso === null) {
     const other = Date.parse(text);
     return other !== other ? null : { wall: other, ticks: 0, offset: 0, zone: 'Z' };
   }
   const [, year, month, day, hour = 0, minute = 0, second = 0, fraction = '', zone = ''] = iso;
   const ticks = Number(fraction.padEnd(7, '0').slice(0, 7));
-  const wall = utc(Number(year), month - 1, Number(day)) + ((hour * 60 + Number(minute)) * 60 + Number(second)) * 1000;
+  const seconds = (hour * 60 + Number(minute)) * 60 + Number(second);
+  const wall = utc(Number(year), month - 1, Number(day)) + seconds * 1000;
   if (month < 1 || month > 12 || day < 1 || day > DateTime.DaysInMonth(Number(year), Number(month))) return null;
   if (hour > 23 || minute > 59 || second > 59) return null;
   const digits = zone.replace(':', '');
-  const offset = digits.length === 5 ? (digits[0] === '-' ? -1 : 1) * (digits.slice(1, 3) * 60 + Number(digits.slice(3))) * 60000 : 0;
+  const minutes = digits.length === 5 ? digits.slice(1, 3) * 60 + Number(digits.slice(3)) : 0;
+  const offset = (digits[0] === '-' ? -minutes : minutes) * 60000;
   return { wall: wall + floor(ticks / TicksPerMs), ticks: ticks % TicksPerMs, offset, zone };
 }
 
@@ -263,6 +268,8 @@ const StandardFormats = {
 /** .NET's standard and custom date formats in the invariant culture. */
 function formatMoment(moment, format) {
   const clock = moment._clock();
+  const year = clock.getUTCFullYear();
+  const day = clock.getUTCDate();
   const hour = clock.getUTCHours();
   const ticks = pad((((moment._wall % 1000) + 1000) % 1000) * TicksPerMs + moment._ticks, 7);
   const pattern = hasOwn(StandardFormats, format) ? StandardFormats[format] : format;
@@ -272,9 +279,9 @@ function formatMoment(moment, format) {
       case '"': return b;
       case '\\': return c;
       case '%': return '';
-      case 'y': return token.length <= 2 ? pad(clock.getUTCFullYear() % 100, token.length) : pad(clock.getUTCFullYear(), token.length);
+      case 'y': return pad(token.length <= 2 ? year % 100 : year, token.length);
       case 'M': return name(MonthNames, clock.getUTCMonth(), 1, token.length);
-      case 'd': return token.length > 2 ? name(DayNames, clock.getUTCDay(), 0, token.length) : pad(clock.getUTCDate(), token.length);
+      case 'd': return token.length > 2 ? name(DayNames, clock.getUTCDay(), 0, token.length) : pad(day, token.length);
       case 'H': return pad(hour, token.length);
       case 'h': return pad(hour % 12 || 12, token.length);
       case 'm': return pad(clock.getUTCMinutes(), token.length);

@@ -20,23 +20,26 @@ function reviveInteger(value) {
   return isSafeInteger(number) || typeof value === 'number' ? number : BigInt(value);
 }
 
-function encode(value, what) {
+/** The members of the wire object, without its braces. */
+function encodeMembers(value, what) {
   switch (typeof value) {
-    case 'string': return '{"v":' + stringifyJson(value) + '}';
-    case 'number': return isFiniteNumber(value) ? '{"v":' + value + '}' : '{"v":null}';
-    case 'boolean': return value ? '{"v":true}' : '{"v":false}';
-    case 'bigint': return '{"v":' + value + ',"t":"Int64"}';
-    case 'object': return value === null ? '{"v":null}' : encodeObject(value, what);
-    default: return '{"v":null}';
+    case 'string': return '"v":' + stringifyJson(value);
+    case 'number': return isFiniteNumber(value) ? '"v":' + value : '"v":null';
+    case 'boolean': return value ? '"v":true' : '"v":false';
+    case 'bigint': return '"v":' + value + ',"t":"Int64"';
+    case 'object': return value === null ? '"v":null' : encodeObject(value, what);
+    default: return '"v":null';
   }
 }
 
+const encode = (value, what) => '{' + encodeMembers(value, what) + '}';
+
 function encodeObject(value, what) {
   const type = typeOf(value);
-  if (type === 'Date') return '{"v":' + stringifyJson(apply(dateToIso, value, [])) + ',"t":"DateTime"}';
-  if (type === 'Bytes') return '{"v":"' + encodeBase64(toBytes(value)) + '","t":"Bytes"}';
+  if (type === 'Date') return '"v":' + stringifyJson(apply(dateToIso, value, [])) + ',"t":"DateTime"';
+  if (type === 'Bytes') return '"v":"' + encodeBase64(toBytes(value)) + '","t":"Bytes"';
   const json = toJsonText(value, what);
-  return type === null ? '{"v":' + json + '}' : '{"v":' + json + ',"t":"' + type + '"}';
+  return type === null ? '"v":' + json : '"v":' + json + ',"t":"' + type + '"';
 }
 
 function typeOf(value) {
@@ -54,7 +57,7 @@ function toJsonText(value, what) {
   try {
     json = stringifyJson(value);
   } catch (error) {
-    if (!(error instanceof TypeError) || !/circular/.test(error.message)) throw error;
+    if (!(error instanceof TypeError) || apply(indexOfText, error.message, ['circular']) < 0) throw error;
     throw new TypeError(`${what} contains itself somewhere (a circular reference), so it cannot be kept as JSON.`);
   }
   return json === undefined ? 'null' : json;

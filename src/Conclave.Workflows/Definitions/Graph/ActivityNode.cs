@@ -84,6 +84,9 @@ public sealed class ActivityNode
     /// <summary>Which of the activity's values go to the journal.</summary>
     public LogPersistence LogPersistence { get; internal set; } = LogPersistence.IncludeAll;
 
+    /// <summary>The class behind the activity; null for synthetic nodes.</summary>
+    internal ActivityType? Kind { get; set; }
+
     internal List<ActivityNode> ChildList { get; } = [];
 
     internal Output[] Outputs { get; set; } = [];

@@ -83,6 +83,7 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
             Definition = parent.Definition,
             Outputs = outputs,
             Json = json,
+            Kind = type,
         };
         if (activity is WorkflowDefinitionActivity composite)
             composite.Target = workflow!;

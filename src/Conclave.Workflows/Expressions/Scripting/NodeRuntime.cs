@@ -17,7 +17,8 @@ internal sealed record NodeRuntime(string Path, Version Version)
             ? "--permission" : "--experimental-permission";
 
     /// <summary>Asks the configured program for its version.</summary>
-    public static async Task<NodeRuntime> FindAsync(ScriptRunnerOptions options, CancellationToken cancellationToken)
+    public static async Task<NodeRuntime> FindAsync(
+        ScriptRunnerOptions options, CancellationToken cancellationToken)
     {
         var path = options.NodePath ?? "node";
         var start = CreateStartInfo(path, Environment.CurrentDirectory);
@@ -52,8 +53,8 @@ internal sealed record NodeRuntime(string Path, Version Version)
         if (!File.Exists(program))
         {
             throw new ScriptException(ScriptFailure.Unavailable,
-                $"The script runner is missing: there is no '{program}'. Build or publish the program again, " +
-                $"or set {ScriptRunnerOptions.Section}:{nameof(ScriptRunnerOptions.RunnerPath)} to the folder that holds it.");
+                $"The script runner is missing: there is no '{program}'. Build or publish the program again, or set " +
+                $"{ScriptRunnerOptions.Section}:{nameof(ScriptRunnerOptions.RunnerPath)} to the folder that holds it.");
         }
 
         var start = CreateStartInfo(Path, folder);

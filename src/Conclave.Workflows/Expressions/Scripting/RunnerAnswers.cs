@@ -18,7 +18,8 @@ internal static class RunnerAnswers
         {
             if (reader.ValueTextEquals("v"u8)) json = Slice(ref reader, payload);
             else if (reader.ValueTextEquals("t"u8)) type = ReadType(ref reader);
-            else if (reader.ValueTextEquals("variables"u8)) result = result with { Variables = ReadValues(ref reader, payload) };
+            else if (reader.ValueTextEquals("variables"u8))
+                result = result with { Variables = ReadValues(ref reader, payload) };
             else if (reader.ValueTextEquals("correlationId"u8))
                 result = result with { CorrelationIdSet = true, CorrelationId = ReadText(ref reader) };
             else if (reader.ValueTextEquals("instanceName"u8))
@@ -38,7 +39,8 @@ internal static class RunnerAnswers
         var list = new List<SchemaError>(errors.GetArrayLength());
         foreach (var error in errors.EnumerateArray())
         {
-            list.Add(new SchemaError(Text(error, "path") ?? "", Text(error, "keyword") ?? "", Text(error, "message") ?? ""));
+            list.Add(new SchemaError(
+                Text(error, "path") ?? "", Text(error, "keyword") ?? "", Text(error, "message") ?? ""));
         }
 
         return new SchemaReport(document.RootElement.GetProperty("valid"u8).GetBoolean(), list);

@@ -16,15 +16,18 @@ internal static class FrameKind
     public const byte Error = 18;
     public const byte Call = 19;
     public const byte Leaving = 20;
+    public const byte Started = 21;
 }
 
-/// <summary>A frame starts with the payload's length (u32), its kind (u8) and the request's id (u32), little-endian.</summary>
+/// <summary>What a frame starts with: payload length (u32), kind (u8), request id (u32), little-endian.</summary>
 internal readonly record struct FrameHeader(int Length, byte Kind, uint Id)
 {
     public const int Size = 9;
 
     public static FrameHeader Read(ReadOnlySpan<byte> source) => new(
-        BinaryPrimitives.ReadInt32LittleEndian(source), source[4], BinaryPrimitives.ReadUInt32LittleEndian(source[5..]));
+        BinaryPrimitives.ReadInt32LittleEndian(source),
+        source[4],
+        BinaryPrimitives.ReadUInt32LittleEndian(source[5..]));
 
     public void Write(Span<byte> target)
     {

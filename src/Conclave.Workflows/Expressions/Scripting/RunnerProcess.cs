@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 
 namespace Conclave.Workflows.Expressions.Scripting;
@@ -103,9 +104,9 @@ internal sealed class RunnerProcess : IDisposable
     {
         try
         {
-            _process.Kill(entireProcessTree: true);
+            _process.Kill();
         }
-        catch (Exception exception) when (exception is InvalidOperationException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (exception is InvalidOperationException or Win32Exception)
         {
             // It has ended by itself.
         }
@@ -196,7 +197,7 @@ internal sealed class RunnerProcess : IDisposable
                 _pool.OnDiagnostic(this, line);
             }
         }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception exception) when (exception is IOException or InvalidOperationException)
         {
             // The process is gone.
         }

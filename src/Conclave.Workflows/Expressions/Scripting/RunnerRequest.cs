@@ -24,7 +24,8 @@ internal sealed class RunnerRequest(byte kind, IScriptHost? host, string? name, 
 
     public RunnerProcess? Runner { get; set; }
 
-    public bool IsCompleted => _answer.Task.IsCompleted;
+    /// <summary>Whether a runner stopped while this may have been what it evaluated: it then runs alone.</summary>
+    public bool IsSuspect { get; set; }
 
     public void Complete(ReadOnlyMemory<byte> payload) => _answer.TrySetResult(payload);
 
@@ -39,6 +40,9 @@ internal sealed class InFlight(uint id, RunnerRequest request, int bytes)
     public uint Id { get; } = id;
 
     public int Bytes { get; } = bytes;
+
+    /// <summary>Whether the runner is known to evaluate it; most are answered without saying so.</summary>
+    public bool HasStarted { get; set; }
 
     /// <summary>Null once the request was cancelled or moved away: its answer is then ignored.</summary>
     public RunnerRequest? Request { get; set; } = request;

@@ -3,7 +3,7 @@ namespace Conclave.Workflows.Expressions.Scripting;
 /// <summary>One JavaScript evaluation.</summary>
 public sealed class JavaScriptRequest
 {
-    /// <summary>The script: its result is what a top-level <c>return</c> gives, else its last statement's value.</summary>
+    /// <summary>The script; its result is what a top-level <c>return</c> gives, else the last statement.</summary>
     public required string Script { get; init; }
 
     /// <summary>What the script may read; null when nothing.</summary>

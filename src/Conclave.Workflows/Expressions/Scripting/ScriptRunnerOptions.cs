@@ -50,7 +50,8 @@ public sealed class ScriptRunnerOptions
             nameof(TimeLimit), "10 milliseconds to 10 minutes", TimeLimit);
         Check(KillGrace >= TimeSpan.FromMilliseconds(100) && KillGrace <= TimeSpan.FromMinutes(1),
             nameof(KillGrace), "100 milliseconds to 1 minute", KillGrace);
-        Check(MemoryLimitMegabytes is >= 4 and <= 1024, nameof(MemoryLimitMegabytes), "4 to 1024", MemoryLimitMegabytes);
+        Check(MemoryLimitMegabytes is >= 4 and <= 1024,
+            nameof(MemoryLimitMegabytes), "4 to 1024", MemoryLimitMegabytes);
         Check(MaxResultBytes is >= 1024 and <= 256 * 1024 * 1024,
             nameof(MaxResultBytes), "1024 to 268435456", MaxResultBytes);
         Check(MaxQueuedRequests is >= 1 and <= 1_000_000, nameof(MaxQueuedRequests), "1 to 1000000", MaxQueuedRequests);

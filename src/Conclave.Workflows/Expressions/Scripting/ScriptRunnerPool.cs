@@ -9,7 +9,7 @@ namespace Conclave.Workflows.Expressions.Scripting;
 /// <remarks>
 /// Processes start with the first request and stop with the pool. Each request sees only what it carries: nothing
 /// that a script does is visible to the next one. When a process fails, the request that it was evaluating fails and
-/// the others move to another process.
+/// the others move to another process. Where it is open which one it was evaluating, each runs again alone.
 /// </remarks>
 public sealed partial class ScriptRunnerPool : IAsyncDisposable
 {
@@ -36,11 +36,13 @@ public sealed partial class ScriptRunnerPool : IAsyncDisposable
 
     /// <summary>Evaluates a script and waits for its promises.</summary>
     /// <exception cref="ScriptException">The script gave no result, or there is no runner for it.</exception>
-    public async ValueTask<JavaScriptResult> EvaluateAsync(JavaScriptRequest request, CancellationToken cancellationToken)
+    public async ValueTask<JavaScriptResult> EvaluateAsync(
+        JavaScriptRequest request, CancellationToken cancellationToken)
     {
         if (request.Script.Contains('\0'))
         {
-            throw new ScriptException(ScriptFailure.Syntax, "The script contains the character U+0000, which is not allowed.")
+            throw new ScriptException(
+                ScriptFailure.Syntax, "The script contains the character U+0000, which is not allowed.")
             { ScriptName = request.Name };
         }
 

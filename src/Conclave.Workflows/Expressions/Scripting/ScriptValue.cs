@@ -30,7 +30,8 @@ public readonly record struct ScriptValue(ReadOnlyMemory<byte> Json, string? Typ
     /// <summary>Parses the JSON.</summary>
     public JsonElement ToElement()
     {
-        var reader = new Utf8JsonReader(IsNull ? NullJson : Json.Span, new JsonReaderOptions { MaxDepth = ScriptTypes.MaxDepth });
+        var options = new JsonReaderOptions { MaxDepth = ScriptTypes.MaxDepth };
+        var reader = new Utf8JsonReader(IsNull ? NullJson : Json.Span, options);
         return JsonElement.ParseValue(ref reader);
     }
 
