@@ -14,6 +14,8 @@ const JobsPerBatch = 1000;
 const Headroom = 4 * 1024 * 1024;
 
 const Random = Buffer.from('random');
+const MaxHostCalls = 1000;
+const TooManyCalls = Buffer.from(JSON.stringify({ error: `A script may ask its host ${MaxHostCalls} times at most.` }));
 
 const PreludeFiles = ['base', 'bytes', 'time', 'types', 'wire', 'scope', 'functions', 'run'];
 
@@ -24,7 +26,7 @@ const PreludeFiles = ['base', 'bytes', 'time', 'types', 'wire', 'scope', 'functi
 export class Sandbox {
   #qjs; #memory; #bytes; #runtime; #context; #snapshot;
   #functions; #undefined; #fileName; #argv; #jobContext;
-  #limits; #channel; #id = 0; #deadline = Infinity; #timedOut = false; #announced = false; #error = 0;
+  #limits; #channel; #id = 0; #deadline = Infinity; #timedOut = false; #announced = false; #error = 0; #hostCalls = 0;
 
   static async create(limits, channel) {
     const sandbox = new Sandbox();
@@ -81,6 +83,7 @@ export class Sandbox {
     this.#id = id;
     this.#timedOut = false;
     this.#announced = false;
+    this.#hostCalls = 0;
     this.#deadline = Date.now() + this.#limits.timeMilliseconds;
     try {
       return this.#run(request);
@@ -179,6 +182,7 @@ export class Sandbox {
   }
 
   #askHost(values) {
+    if (++this.#hostCalls > MaxHostCalls) return TooManyCalls;
     return this.#channel.call(this.#id, this.#textBytes(this.#qjs._QTS_ArgvGetJSValueConstPointer(values, 1)));
   }
 

@@ -75,7 +75,9 @@ public static class WorkflowDefinitionReader
                     throw new WorkflowDefinitionException(TooLarge(limits));
                 if (read == 0)
                     break;
-                scan.Advance(WithoutByteOrderMark(buffer.AsSpan(0, length)), isFinal: false);
+                // A byte order mark takes three bytes; before they are there the document has not begun.
+                if (length >= 3)
+                    scan.Advance(WithoutByteOrderMark(buffer.AsSpan(0, length)), isFinal: false);
             }
 
             return Parse(WithoutByteOrderMark(buffer.AsSpan(0, length)), limits);

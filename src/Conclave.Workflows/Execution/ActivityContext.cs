@@ -43,6 +43,9 @@ public sealed class ActivityContext
     /// <summary>Which attempt this is, from 1; 0 for activities without retries.</summary>
     public int Attempt { get; internal set; }
 
+    /// <summary>How often the activity is tried again if this attempt fails with an exception.</summary>
+    public int RetriesLeft { get; internal set; }
+
     /// <summary>The burst that runs this activity; null between bursts.</summary>
     public Burst Burst { get; internal set; } = null!;
 
@@ -432,7 +435,7 @@ public sealed class ActivityContext
         Parent = FirstChild = _lastChild = _next = _previous = null;
         Burst = null!;
         CancellationToken = default;
-        Attempt = ActiveChildren = ScheduledChildren = FaultedChildren = Tag = Counter = _bookmarks = 0;
+        Attempt = RetriesLeft = ActiveChildren = ScheduledChildren = FaultedChildren = Tag = Counter = _bookmarks = 0;
         IsBreaking = false;
         State = null;
         Inputs = Outputs = Variables = null;

@@ -34,7 +34,10 @@ public sealed record ResilienceStrategy(
 public sealed class ActivityPolicy
 {
     private readonly WorkflowEngine _engine;
-    private readonly ResiliencePipeline? _fixed;
+    /// <summary>Longest wait that the other side of a call may ask for.</summary>
+    private static readonly TimeSpan MaxRetryAfter = TimeSpan.FromMinutes(5);
+
+    private readonly Attempts? _fixed;
     private readonly Input<object>? _expression;
 
     private ActivityPolicy(WorkflowEngine engine, ResilienceStrategy? strategy, Input<object>? expression)
@@ -47,6 +50,10 @@ public sealed class ActivityPolicy
 
     /// <summary>The strategy; null when an expression decides at run time.</summary>
     public ResilienceStrategy? Strategy { get; }
+
+    /// <summary>The policy of a strategy that the engine knows; null when it knows none of that name.</summary>
+    internal static ActivityPolicy? Find(WorkflowEngine engine, string strategyId) =>
+        engine.Options.ResilienceStrategies.FirstOrDefault(s => s.Id == strategyId) is { } known ? new ActivityPolicy(engine, known, null) : null;
 
     internal static ActivityPolicy? Read(JsonElement properties, ActivityConfiguration configuration)
     {
@@ -76,7 +83,7 @@ public sealed class ActivityPolicy
     internal async ValueTask ExecuteAsync(
         ActivityContext context, Func<ActivityContext, CancellationToken, ValueTask> attempt, CancellationToken cancellationToken)
     {
-        var pipeline = _fixed ?? await ResolveAsync(context);
+        var (pipeline, retries) = _fixed ?? await ResolveAsync(context);
         try
         {
             await pipeline.ExecuteAsync(
@@ -84,6 +91,7 @@ public sealed class ActivityPolicy
                 {
                     if (++context.Attempt > 1)
                         context.Instance.Record(context, ExecutionEvent.Retried, context.Attempt);
+                    context.RetriesLeft = retries + 1 - context.Attempt;
                     await attempt(context, token);
                 },
                 cancellationToken);
@@ -94,11 +102,11 @@ public sealed class ActivityPolicy
         }
     }
 
-    private async ValueTask<ResiliencePipeline> ResolveAsync(ActivityContext context)
+    private async ValueTask<Attempts> ResolveAsync(ActivityContext context)
     {
         var value = await context.EvaluateAsync(_expression!);
         if (value is null)
-            return ResiliencePipeline.Empty;
+            return new Attempts(ResiliencePipeline.Empty, 0);
         if (value is string id)
         {
             var known = _engine.Options.ResilienceStrategies.FirstOrDefault(s => s.Id == id)
@@ -137,7 +145,7 @@ public sealed class ActivityPolicy
         return null;
     }
 
-    private static ResiliencePipeline Build(TimeProvider time, ResilienceStrategy strategy)
+    private static Attempts Build(TimeProvider time, ResilienceStrategy strategy)
     {
         var builder = new ResiliencePipelineBuilder { TimeProvider = time };
         if (strategy.MaxRetryAttempts > 0)
@@ -149,12 +157,20 @@ public sealed class ActivityPolicy
                 MaxDelay = TimeSpan.FromMinutes(5),
                 BackoffType = strategy.BackoffType,
                 UseJitter = strategy.UseJitter,
-                ShouldHandle = new PredicateBuilder().Handle<Exception>(e => e is not OperationCanceledException and not FaultException),
+                ShouldHandle = new PredicateBuilder().Handle<Exception>(e => e is not OperationCanceledException and not FaultException and not WorkflowException { IsPermanent: true }),
+                DelayGenerator = arguments => new ValueTask<TimeSpan?>(RetryAfter(arguments.Outcome.Exception)),
             });
         }
 
         if (strategy.Timeout is { } timeout)
             builder.AddTimeout(timeout);
-        return builder.Build();
+        return new Attempts(builder.Build(), strategy.MaxRetryAttempts);
     }
+
+    private static TimeSpan? RetryAfter(Exception? exception) => exception is WorkflowException { RetryAfter: { } after }
+        ? TimeSpan.FromTicks(Math.Clamp(after.Ticks, 0, MaxRetryAfter.Ticks))
+        : null;
+
+    /// <summary>A pipeline and how often it tries again.</summary>
+    private sealed record Attempts(ResiliencePipeline Pipeline, int Retries);
 }

@@ -27,6 +27,9 @@ public sealed class Burst
     /// <summary>What the process around the burst offers.</summary>
     public WorkflowHost Host { get; }
 
+    /// <summary>Whether the burst was asked to stop; a token that is cancelled otherwise means a time-out of the activity.</summary>
+    internal bool IsStopRequested => _cancellationToken.IsCancellationRequested;
+
     /// <summary>Resumes a bookmark and runs on.</summary>
     internal async ValueTask ResumeAsync(Bookmark bookmark, object? input)
     {

@@ -40,6 +40,12 @@ public class WorkflowException(string code, string message, Exception? inner = n
 {
     /// <summary>Stable code; listed in <c>docs/errors.md</c>.</summary>
     public string Code { get; } = code;
+
+    /// <summary>Whether another attempt would fail in the same way, so that none is made; default false.</summary>
+    public bool IsPermanent { get; init; }
+
+    /// <summary>When the next attempt makes sense, as the other side said; null leaves it to the strategy.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }
 
 /// <summary>The exception of the Fault activity.</summary>

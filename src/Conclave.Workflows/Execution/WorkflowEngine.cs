@@ -1,6 +1,7 @@
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Http;
 
 namespace Conclave.Workflows.Execution;
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 
@@ -26,8 +25,7 @@ public sealed partial class Flowchart : Container
     internal override void Configure(ActivityConfiguration configuration)
     {
         base.Configure(configuration);
-        if (configuration.TryGet("connections", out var connections))
-            _connections = ReadConnections(configuration, connections);
+        _connections = ReadConnections(configuration);
         _start = FindStart();
         if (_start < 0)
             return;
@@ -157,23 +155,37 @@ public sealed partial class Flowchart : Container
         return Math.Max(0, Array.IndexOf(hasInbound, false));
     }
 
-    private FlowConnection[] ReadConnections(ActivityConfiguration configuration, JsonElement json)
+    private FlowConnection[] ReadConnections(ActivityConfiguration configuration)
     {
+        configuration.TryGet("connections", out var current);
+        // Connections of activities whose type was missing when the document was saved; back when both ends are.
+        var parked = configuration.TryGet("customProperties", out var properties)
+            && JsonShapes.TryGet(properties, "notFoundConnections", out var list) ? list : default;
         var places = new Dictionary<string, int>(Activities.Count, StringComparer.Ordinal);
         for (var i = 0; i < Activities.Count; i++)
             places.TryAdd(Activities[i].Id, i);
         var connections = new List<FlowConnection>(Activities.Count);
         var seen = new HashSet<FlowConnection>();
-        foreach (var connection in ConnectionJson.Read(json))
+        foreach (var connection in ConnectionJson.Read(parked))
         {
-            if (Place(connection.Source) is not { } source || Place(connection.Target) is not { } target)
-                continue;
+            if (places.TryGetValue(connection.Source, out var source) && places.TryGetValue(connection.Target, out var target))
+                Add(connection, source, target);
+        }
+
+        foreach (var connection in ConnectionJson.Read(current))
+        {
+            if (Place(connection.Source) is { } source && Place(connection.Target) is { } target)
+                Add(connection, source, target);
+        }
+
+        return [.. connections];
+
+        void Add(ConnectionJson connection, int source, int target)
+        {
             var read = new FlowConnection(source, connection.SourcePort, target, connection.TargetPort);
             if (seen.Add(read))
                 connections.Add(read);
         }
-
-        return [.. connections];
 
         int? Place(string id)
         {

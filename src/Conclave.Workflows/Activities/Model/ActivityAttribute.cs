@@ -87,6 +87,9 @@ public sealed class InputAttribute : Attribute
     /// <summary>Expression syntax that the designer begins with; default <c>Literal</c>.</summary>
     public string? DefaultSyntax { get; init; }
 
+    /// <summary>Type alias in the descriptor; default by type. For structured values that have an alias of their own.</summary>
+    public string? TypeName { get; init; }
+
     /// <summary>Values to choose from.</summary>
     public string[]? Options { get; init; }
 
@@ -106,6 +109,9 @@ public sealed class OutputAttribute : Attribute
 {
     /// <summary>What the output holds, for authors.</summary>
     public string? Description { get; init; }
+
+    /// <summary>Type alias in the descriptor; default by type. For structured values that have an alias of their own.</summary>
+    public string? TypeName { get; init; }
 
     /// <summary>Label; default the property name in words.</summary>
     public string? DisplayName { get; init; }

@@ -114,7 +114,7 @@ public sealed class ActivityType
                 {
                     var valueType = property.PropertyType.GetGenericArguments()[0];
                     members.Add(Make<ActivityMember>(typeof(OutputMember<,>), valueType, property));
-                    outputs.Add(new(property.Name, Alias(valueType), output.DisplayName ?? Words(property.Name), output.Description));
+                    outputs.Add(new(property.Name, output.TypeName ?? Alias(valueType), output.DisplayName ?? Words(property.Name), output.Description));
                 }
                 else if (property.GetCustomAttribute<PortAttribute>() is { } port)
                 {
@@ -169,7 +169,7 @@ public sealed class ActivityType
             var plain = Nullable.GetUnderlyingType(valueType) ?? valueType;
             return new InputDescriptor(
                 property.Name,
-                Alias(valueType),
+                attribute.TypeName ?? Alias(valueType),
                 attribute.DisplayName ?? Words(property.Name),
                 attribute.Description,
                 attribute.Category,

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -11,6 +12,27 @@ public sealed class NotFoundActivity : Activity
     internal const string TypeName = "Elsa.NotFoundActivity";
 
     private string _missing = "";
+
+    /// <summary>
+    /// The activity as it was before a host without its type saved it, when the type is known here; else the JSON itself.
+    /// </summary>
+    internal static JsonElement Restore(JsonElement json, WorkflowEngine engine)
+    {
+        if (JsonShapes.GetString(json, "type") != TypeName || JsonShapes.GetString(json, "originalActivityJson") is not { Length: > 0 } text)
+            return json;
+        try
+        {
+            var original = JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = engine.Options.Limits.MaxDepth });
+            var type = JsonShapes.GetString(original, "type") ?? "";
+            var isKnown = engine.Catalog.Find(type) is not null || engine.Library.FindForActivity(original, type, 1) is not null;
+            return isKnown && JsonShapes.GetString(original, "id") == JsonShapes.GetString(json, "id") ? original : json;
+        }
+        catch (JsonException)
+        {
+            // What was saved is no activity; the placeholder says which type is missing.
+            return json;
+        }
+    }
 
     internal override void Configure(ActivityConfiguration configuration)
     {

@@ -69,6 +69,7 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
             return null;
         }
 
+        json = NotFoundActivity.Restore(json, engine);
         var typeName = json.TryGetProperty("type"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var id = json.TryGetProperty("id"u8, out given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var version = json.TryGetProperty("version"u8, out given) && given.ValueKind == JsonValueKind.Number && given.TryGetInt32(out var number)

@@ -196,4 +196,16 @@ public sealed class JavaScriptScopeTests(ScriptPool scripts)
 
         Assert.Contains("not available", error.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Host_AskedTooOften_ScriptFails()
+    {
+        var host = new TestHost(_ => ScriptValue.Null);
+
+        var value = await scripts.Pool.ValueAsync(
+            "try { for (let i = 0; ; i++) getVariable('v' + i) } catch (e) { e.message }", host: host);
+
+        Assert.Contains("1000 times at most", value, StringComparison.Ordinal);
+        Assert.Equal(1_000, host.Calls.Count);
+    }
 }
