@@ -113,12 +113,7 @@ internal static class RunCommand
             {
                 if (text.StartsWith('@'))
                     text = await File.ReadAllTextAsync(text[1..], cancellationToken);
-                var value = ValueConverter.FromJson(JsonElement.Parse(text));
-                values[name] = Convert(definition, name, value);
-            }
-            catch (JsonException)
-            {
-                values[name] = Convert(definition, name, text);
+                values[name] = Convert(definition, name, JsonOrText(text));
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ValueConversionException)
             {
@@ -128,6 +123,18 @@ internal static class RunCommand
         }
 
         return values;
+    }
+
+    private static object? JsonOrText(string text)
+    {
+        try
+        {
+            return ValueConverter.FromJson(JsonElement.Parse(text));
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 
     private static object? Convert(WorkflowDefinition definition, string name, object? value) =>

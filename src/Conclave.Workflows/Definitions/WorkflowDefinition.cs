@@ -103,16 +103,16 @@ public sealed record WorkflowDefinition
 public sealed record VariableDefinition(
     string Id, string Name, string TypeName, bool IsArray, JsonElement Value, string? StorageDriverTypeName);
 
-/// <summary>An input of a workflow.</summary>
-public sealed record InputDefinition
+/// <summary>What inputs and outputs of a workflow have in common.</summary>
+public abstract record ArgumentDefinition
 {
-    /// <summary>Name that callers and expressions use.</summary>
+    /// <summary>Name that callers, readers and expressions use.</summary>
     public required string Name { get; init; }
 
     /// <summary>Type alias, see <see cref="TypeAliases"/>.</summary>
     public string Type { get; init; } = "Object";
 
-    /// <summary>Whether the input is a list of <see cref="Type"/>.</summary>
+    /// <summary>Whether the value is a list of <see cref="Type"/>.</summary>
     public bool IsArray { get; init; }
 
     /// <summary>Label in the designer.</summary>
@@ -123,7 +123,11 @@ public sealed record InputDefinition
 
     /// <summary>Group in the designer.</summary>
     public string? Category { get; init; }
+}
 
+/// <summary>An input of a workflow.</summary>
+public sealed record InputDefinition : ArgumentDefinition
+{
     /// <summary>Editor in the designer.</summary>
     public string? UIHint { get; init; }
 
@@ -135,26 +139,7 @@ public sealed record InputDefinition
 }
 
 /// <summary>An output of a workflow.</summary>
-public sealed record OutputDefinition
-{
-    /// <summary>Name that <c>SetOutput</c> and readers use.</summary>
-    public required string Name { get; init; }
-
-    /// <summary>Type alias, see <see cref="TypeAliases"/>.</summary>
-    public string Type { get; init; } = "Object";
-
-    /// <summary>Whether the output is a list of <see cref="Type"/>.</summary>
-    public bool IsArray { get; init; }
-
-    /// <summary>Label in the designer.</summary>
-    public string? DisplayName { get; init; }
-
-    /// <summary>Help text in the designer.</summary>
-    public string? Description { get; init; }
-
-    /// <summary>Group in the designer.</summary>
-    public string? Category { get; init; }
-}
+public sealed record OutputDefinition : ArgumentDefinition;
 
 /// <summary>Options of a workflow definition.</summary>
 public sealed record WorkflowOptions

@@ -298,18 +298,13 @@ public static class WorkflowDefinitionReader
             {
                 if (Name(item, "inputs") is not { } name)
                     continue;
-                _inputs.Add(new InputDefinition
+                _inputs.Add(WithCommonMembers(item, new InputDefinition
                 {
                     Name = name,
-                    Type = JsonShapes.GetString(item, "type") ?? "Object",
-                    IsArray = JsonShapes.GetBoolean(item, "isArray") ?? false,
-                    DisplayName = JsonShapes.GetString(item, "displayName"),
-                    Description = JsonShapes.GetString(item, "description"),
-                    Category = JsonShapes.GetString(item, "category"),
                     UIHint = JsonShapes.GetString(item, "uiHint"),
                     StorageDriverType = JsonShapes.GetString(item, "storageDriverType"),
                     DefaultValue = JsonShapes.TryGet(item, "defaultValue", out var defaultValue) ? defaultValue : default,
-                });
+                }));
             }
         }
 
@@ -317,19 +312,19 @@ public static class WorkflowDefinitionReader
         {
             foreach (var item in Array(value, "outputs"))
             {
-                if (Name(item, "outputs") is not { } name)
-                    continue;
-                _outputs.Add(new OutputDefinition
-                {
-                    Name = name,
-                    Type = JsonShapes.GetString(item, "type") ?? "Object",
-                    IsArray = JsonShapes.GetBoolean(item, "isArray") ?? false,
-                    DisplayName = JsonShapes.GetString(item, "displayName"),
-                    Description = JsonShapes.GetString(item, "description"),
-                    Category = JsonShapes.GetString(item, "category"),
-                });
+                if (Name(item, "outputs") is { } name)
+                    _outputs.Add(WithCommonMembers(item, new OutputDefinition { Name = name }));
             }
         }
+
+        private static T WithCommonMembers<T>(JsonElement item, T argument) where T : ArgumentDefinition => argument with
+        {
+            Type = JsonShapes.GetString(item, "type") ?? "Object",
+            IsArray = JsonShapes.GetBoolean(item, "isArray") ?? false,
+            DisplayName = JsonShapes.GetString(item, "displayName"),
+            Description = JsonShapes.GetString(item, "description"),
+            Category = JsonShapes.GetString(item, "category"),
+        };
 
         private void ReadOutcomes(JsonElement value)
         {

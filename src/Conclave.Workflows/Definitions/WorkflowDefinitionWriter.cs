@@ -110,12 +110,7 @@ public static class WorkflowDefinitionWriter
     private static void WriteInput(Utf8JsonWriter writer, InputDefinition input)
     {
         writer.WriteStartObject();
-        writer.WriteString("type"u8, input.Type);
-        writer.WriteBoolean("isArray"u8, input.IsArray);
-        writer.WriteString("name"u8, input.Name);
-        WriteIfSet(writer, "displayName", input.DisplayName);
-        WriteIfSet(writer, "description", input.Description);
-        WriteIfSet(writer, "category", input.Category);
+        WriteCommonMembers(writer, input);
         WriteIfSet(writer, "uiHint", input.UIHint);
         WriteIfSet(writer, "storageDriverType", input.StorageDriverType);
         if (input.DefaultValue.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null))
@@ -130,13 +125,18 @@ public static class WorkflowDefinitionWriter
     private static void WriteOutput(Utf8JsonWriter writer, OutputDefinition output)
     {
         writer.WriteStartObject();
-        writer.WriteString("type"u8, output.Type);
-        writer.WriteBoolean("isArray"u8, output.IsArray);
-        writer.WriteString("name"u8, output.Name);
-        WriteIfSet(writer, "displayName", output.DisplayName);
-        WriteIfSet(writer, "description", output.Description);
-        WriteIfSet(writer, "category", output.Category);
+        WriteCommonMembers(writer, output);
         writer.WriteEndObject();
+    }
+
+    private static void WriteCommonMembers(Utf8JsonWriter writer, ArgumentDefinition argument)
+    {
+        writer.WriteString("type"u8, argument.Type);
+        writer.WriteBoolean("isArray"u8, argument.IsArray);
+        writer.WriteString("name"u8, argument.Name);
+        WriteIfSet(writer, "displayName", argument.DisplayName);
+        WriteIfSet(writer, "description", argument.Description);
+        WriteIfSet(writer, "category", argument.Category);
     }
 
     private static void WriteIfSet(Utf8JsonWriter writer, string name, string? value)
