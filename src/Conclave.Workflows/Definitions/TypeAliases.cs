@@ -66,6 +66,9 @@ public static class TypeAliases
         "List", "HashSet", "Collection", "IEnumerable", "ICollection", "IList", "IReadOnlyCollection", "IReadOnlyList", "ISet",
     ];
 
+    /// <summary>Longer names are unknown; each <c>[]</c> of a hostile one would cost a level of recursion.</summary>
+    private const int LongestAlias = 1024;
+
     /// <summary>Every alias that is not a collection, for pickers.</summary>
     public static IEnumerable<string> Names => Known.Keys;
 
@@ -74,6 +77,8 @@ public static class TypeAliases
     {
         if (string.IsNullOrEmpty(alias))
             return DataType.Any with { IsList = isArray };
+        if (alias.Length > LongestAlias)
+            return new DataType(typeof(object), isArray, false);
         if (Known.TryGetValue(alias, out var type))
             return new DataType(type, isArray, true, Maps.Contains(alias));
         var name = alias.AsSpan().Trim().TrimEnd('?');

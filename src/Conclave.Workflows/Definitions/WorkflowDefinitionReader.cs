@@ -119,7 +119,40 @@ public static class WorkflowDefinitionReader
             throw new WorkflowDefinitionException(Malformed(exception));
         }
 
+        if (utf8Json.IndexOf("\\u"u8) >= 0)
+            RefuseLoneSurrogates(utf8Json, limits);
         return ReadEnvelope(document);
+    }
+
+    /// <summary>Refuses escapes such as <c>\ud800</c> alone, which are valid JSON and no text.</summary>
+    private static void RefuseLoneSurrogates(ReadOnlySpan<byte> utf8Json, DefinitionLimits limits)
+    {
+        var reader = new Utf8JsonReader(utf8Json, new JsonReaderOptions { MaxDepth = limits.MaxDepth });
+        var text = ArrayPool<char>.Shared.Rent(256);
+        try
+        {
+            while (reader.Read())
+            {
+                if (!reader.ValueIsEscaped)
+                    continue;
+                if (text.Length < reader.ValueSpan.Length)
+                {
+                    ArrayPool<char>.Shared.Return(text);
+                    text = ArrayPool<char>.Shared.Rent(reader.ValueSpan.Length);
+                }
+
+                reader.CopyString(text);
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw new WorkflowDefinitionException(new DefinitionProblem(
+                "definition.invalid_text", $"The text at byte {reader.TokenStartIndex + 1:N0} holds half of a surrogate pair, such as \\ud800 alone. Write the whole character."));
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(text);
+        }
     }
 
     /// <summary>Reads a definition from parsed JSON.</summary>

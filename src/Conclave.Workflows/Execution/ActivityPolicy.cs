@@ -33,10 +33,14 @@ public sealed record ResilienceStrategy(
 /// </remarks>
 public sealed class ActivityPolicy
 {
-    private readonly WorkflowEngine _engine;
     /// <summary>Longest wait that the other side of a call may ask for.</summary>
     private static readonly TimeSpan MaxRetryAfter = TimeSpan.FromMinutes(5);
 
+    /// <summary>What Polly accepts as a time-out.</summary>
+    private static readonly TimeSpan ShortestTime = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestTime = TimeSpan.FromDays(1);
+
+    private readonly WorkflowEngine _engine;
     private readonly Attempts? _fixed;
     private readonly Input<object>? _expression;
 
@@ -122,7 +126,7 @@ public sealed class ActivityPolicy
         var attempts = JsonShapes.TryGet(retry, "maxRetryAttempts", out var given) && given.ValueKind == JsonValueKind.Number && given.TryGetInt32(out var number)
             ? Math.Clamp(number, 0, 1000)
             : 3;
-        var backoff = Enum.TryParse<DelayBackoffType>(JsonShapes.GetString(retry, "backoffType"), true, out var parsed)
+        var backoff = Enum.TryParse<DelayBackoffType>(JsonShapes.GetString(retry, "backoffType"), true, out var parsed) && Enum.IsDefined(parsed)
             ? parsed
             : DelayBackoffType.Exponential;
         return new ResilienceStrategy(
@@ -139,9 +143,10 @@ public sealed class ActivityPolicy
     {
         if (JsonShapes.GetString(properties, name) is not { Length: > 0 } text)
             return null;
-        if (TimeSpan.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var time) && time > TimeSpan.Zero)
+        if (TimeSpan.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var time)
+            && time >= ShortestTime && time <= LongestTime)
             return time;
-        configuration?.Problem("activity.bad_time", $"'{text}' is not a time span above zero such as 00:00:30.", name);
+        configuration?.Problem("activity.bad_time", $"'{text}' is not a time span from 10 milliseconds to 24 hours, such as 00:00:30.", name);
         return null;
     }
 

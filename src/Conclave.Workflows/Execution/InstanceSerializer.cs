@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 using Conclave.Workflows.Definitions;
 
 namespace Conclave.Workflows.Execution;
@@ -58,11 +59,26 @@ public static class InstanceSerializer
     /// <exception cref="InvalidDataException">The state is damaged, newer than this engine, or of another workflow.</exception>
     public static WorkflowInstance Read(string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time)
     {
+        try
+        {
+            return ReadState(id, graph, state, time);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException
+                                              or JsonException or Expressions.ValueConversionException)
+        {
+            throw new InvalidDataException(StateReader.Corrupt().Message, exception);
+        }
+    }
+
+    private static WorkflowInstance ReadState(string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time)
+    {
         var reader = new StateReader(state);
         if (reader.Byte() is var version and not FormatVersion)
             throw new InvalidDataException($"The state of instance {id} has format {version}; this engine reads up to {FormatVersion}.");
         var subStatus = (WorkflowSubStatus)reader.Byte();
         var mode = (FlowchartMode)reader.Byte();
+        if (!Enum.IsDefined(subStatus) || !Enum.IsDefined(mode))
+            throw StateReader.Corrupt();
         var correlationId = reader.Text();
         var name = reader.Text();
         var instance = new WorkflowInstance(id, graph, time)
@@ -138,7 +154,8 @@ public static class InstanceSerializer
         var parentNumber = reader.Int();
         var nodeId = reader.Text();
         ActivityContext? parent = null;
-        if (parentNumber != 0 && !contexts.TryGetValue(parentNumber, out parent))
+        if ((parentNumber != 0 && !contexts.TryGetValue(parentNumber, out parent))
+            || contexts.ContainsKey(number) || (parentNumber == 0 && contexts.Count > 0))
             throw StateReader.Corrupt();
         var node = parent is null
             ? instance.Graph.Root
@@ -150,6 +167,8 @@ public static class InstanceSerializer
             instance.RootContext = context;
         contexts[number] = context;
         context.Status = (ActivityStatus)reader.Byte();
+        if (!Enum.IsDefined(context.Status))
+            throw StateReader.Corrupt();
         if (context.Status == ActivityStatus.Faulted && parent is not null)
             parent.FaultedChildren++;
         context.Tag = reader.Int();

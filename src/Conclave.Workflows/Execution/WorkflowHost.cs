@@ -62,6 +62,9 @@ public sealed record ChildWorkflowResult(
 /// <summary>An HTTP request that started or resumed the burst, and its answer.</summary>
 public interface IHttpExchange
 {
+    /// <summary>A header of the request; null when it is missing.</summary>
+    string? RequestHeader(string name) => null;
+
     /// <summary>Answers with a body.</summary>
     /// <param name="statusCode">HTTP status.</param>
     /// <param name="contentType">Media type; null for none.</param>

@@ -29,7 +29,7 @@ internal sealed class ObjectSyntax(string type) : IExpressionSyntax
         {
             return CompiledExpression.OfLiteral(ValueConverter.FromJson(JsonElement.Parse(text)));
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             // People type bare words into these editors; a list input takes them as its only item.
             if (text.AsSpan().TrimStart() is not (['{', ..] or ['[', ..]))

@@ -25,7 +25,9 @@ public static class ValueConverter
 
     /// <summary>Converts a value to a type.</summary>
     /// <exception cref="ValueConversionException">The value cannot be read as that type.</exception>
-    public static T? Convert<T>(object? value) => value is T typed ? typed : (T?)Convert(value, typeof(T));
+    public static T? Convert<T>(object? value) => value is T typed ? typed
+        : Convert(value, typeof(T)) is { } converted ? (T)converted
+        : default;
 
     /// <summary>Converts a value to a declared type, lists included.</summary>
     /// <exception cref="ValueConversionException">The value cannot be read as that type.</exception>
@@ -56,7 +58,14 @@ public static class ValueConverter
             var scalar = FromJson(json);
             if (scalar is not JsonElement)
                 return Convert(scalar, target);
-            return FromStructured(json, target);
+            try
+            {
+                return FromStructured(json, target);
+            }
+            catch (Exception exception) when (exception is FormatException or InvalidOperationException)
+            {
+                throw Failure(value, target, exception);
+            }
         }
 
         if (value is JsonNode node)
@@ -66,7 +75,7 @@ public static class ValueConverter
             return value is string text ? FromText(text, target) : FromScalar(value, target);
         }
         catch (Exception exception) when (exception is FormatException or OverflowException or InvalidCastException
-                                              or ArgumentException or JsonException)
+                                              or ArgumentException or JsonException or InvalidOperationException)
         {
             throw Failure(value, target, exception);
         }
@@ -121,6 +130,7 @@ public static class ValueConverter
             case DateTime date: writer.WriteStringValue(date); break;
             case DateTimeOffset date: writer.WriteStringValue(date); break;
             case Guid guid: writer.WriteStringValue(guid); break;
+            case IJsonValue json: json.WriteJson(writer); break;
             case IReadOnlyDictionary<string, object?> map: WriteMap(writer, map); break;
             case IReadOnlyDictionary<string, string> map: WriteMap(writer, map); break;
             case IReadOnlyDictionary<string, string[]> map: WriteMap(writer, map); break;
@@ -169,7 +179,7 @@ public static class ValueConverter
         DateTime date => date.ToString("O", CultureInfo.InvariantCulture),
         DateTimeOffset date => date.ToString("O", CultureInfo.InvariantCulture),
         IFormattable formattable => formattable.ToString(null, CultureInfo.InvariantCulture),
-        IEnumerable => ToJson(value).GetRawText(),
+        IEnumerable or IJsonValue => ToJson(value).GetRawText(),
         _ => value.ToString(),
     };
 

@@ -163,7 +163,7 @@ public sealed class OutboundHttp : IDisposable
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        var addresses = await _resolve(host, cancellationToken);
+        var addresses = IPAddress.TryParse(host, out var literal) ? [literal] : await _resolve(host, cancellationToken);
         var allowed = Array.Exists(_hosts, h => h.Matches(host, port)) ? addresses : Array.FindAll(addresses, IsAllowed);
         if (allowed.Length == 0 && addresses.Length > 0)
         {

@@ -55,7 +55,7 @@ public sealed record OutboundHttpOptions
         foreach (var network in AllowedNetworks)
         {
             if (!IPNetwork.TryParse(network, out _))
-                problems.Add($"{Section}:{nameof(AllowedNetworks)}: '{network}' is not a network such as 10.20.0.0/16 or fd00::/8; the bits after the prefix must be zero.");
+                problems.Add($"{Section}:{nameof(AllowedNetworks)}: '{network}' is not a network such as 10.20.0.0/16 or fd00::/8.");
         }
 
         if (MaxRedirects is < 0 or > 50)

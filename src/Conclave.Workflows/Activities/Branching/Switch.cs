@@ -35,7 +35,7 @@ internal sealed record SwitchCase(string Label, Input<bool>? Condition, Activity
 
             var label = JsonShapes.GetString(item, "label") ?? $"Case {cases.Count + 1}";
             var condition = JsonShapes.TryGet(item, "condition", out var json)
-                ? configuration.CompileInput<bool>($"cases[{cases.Count}].condition", json, isWrapped: json.TryGetProperty("expression"u8, out _))
+                ? configuration.CompileInput<bool>($"cases[{cases.Count}].condition", json, isWrapped: JsonShapes.TryGet(json, "expression", out _))
                 : null;
             var child = JsonShapes.TryGet(item, "activity", out var activity) ? configuration.CompileChild(activity, label) : null;
             cases.Add(new SwitchCase(label, condition, child));
@@ -105,7 +105,7 @@ public sealed class Switch : Activity
     /// <inheritdoc/>
     public override ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
     {
-        if (--context.Counter == 0)
+        if (--context.Counter == 0 || context.IsBreaking)
             context.Complete();
         return ValueTask.CompletedTask;
     }

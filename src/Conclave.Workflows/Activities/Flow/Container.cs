@@ -92,7 +92,7 @@ public sealed class Parallel : Container
     /// <inheritdoc/>
     public override ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
     {
-        if (++context.Counter == Activities.Count)
+        if (++context.Counter == Activities.Count || context.IsBreaking)
             context.Complete();
         return ValueTask.CompletedTask;
     }

@@ -51,6 +51,12 @@ public sealed class StateMachine : Activity
     /// <inheritdoc/>
     public override async ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child)
     {
+        if (context.IsBreaking)
+        {
+            context.Complete();
+            return;
+        }
+
         if (child.Tag == EntryTag)
         {
             await ListenAsync(context);

@@ -72,6 +72,8 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
         json = NotFoundActivity.Restore(json, engine);
         var typeName = json.TryGetProperty("type"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var id = json.TryGetProperty("id"u8, out given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
+        if (id.Length == 0)
+            id = NewChildId(parent, typeName);
         var version = json.TryGetProperty("version"u8, out given) && given.ValueKind == JsonValueKind.Number && given.TryGetInt32(out var number)
             ? number
             : 1;
@@ -152,6 +154,17 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
 
         _nodes.Add(node);
         node.Parent?.ChildList.Add(node);
+    }
+
+    /// <summary>An id for an embedded activity that has none, and whose form did not show it to the reader.</summary>
+    private static string NewChildId(ActivityNode parent, string typeName)
+    {
+        for (var number = 1; ; number++)
+        {
+            var id = $"~{typeName[(typeName.LastIndexOf('.') + 1)..]}{number}";
+            if (parent.FindChild(id) is null)
+                return id;
+        }
     }
 
     private string NewWorkflowId()

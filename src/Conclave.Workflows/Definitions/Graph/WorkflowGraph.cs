@@ -33,8 +33,16 @@ public sealed class WorkflowGraph
     /// <summary>Finds an activity by its node id.</summary>
     public ActivityNode? FindNode(string nodeId)
     {
-        _byNodeId ??= Nodes.ToDictionary(n => n.NodeId);
-        return _byNodeId.GetValueOrDefault(nodeId);
+        if (_byNodeId is not { } nodes)
+        {
+            // Ids may hold colons, so that two paths may read alike; the first counts.
+            nodes = new Dictionary<string, ActivityNode>(Nodes.Count, StringComparer.Ordinal);
+            foreach (var node in Nodes)
+                nodes.TryAdd(node.NodeId, node);
+            _byNodeId = nodes;
+        }
+
+        return nodes.GetValueOrDefault(nodeId);
     }
 
     /// <summary>Finds the first activity with an id, or with a name when no id matches.</summary>

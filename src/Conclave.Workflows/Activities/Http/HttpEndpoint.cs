@@ -1,0 +1,217 @@
+using System.Text.Json;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Http;
+
+namespace Conclave.Workflows.Activities;
+
+/// <summary>Starts the workflow when an HTTP request arrives, or waits for one.</summary>
+[Activity(
+    "Elsa", "HTTP", "Starts the workflow when an HTTP request arrives, or waits for one.",
+    DisplayName = "HTTP Endpoint", Kind = ActivityKind.Trigger)]
+public sealed class HttpEndpoint : Activity
+{
+    /// <summary>Name of the payload type of the endpoint's bookmarks.</summary>
+    public const string PayloadType = "HttpEndpointBookmarkPayload";
+
+    /// <summary>Path below the base path, with parameters in braces.</summary>
+    [Input(Description = "The path to listen at, for example orders/{id}.")]
+    public Input<string> Path { get; set; } = new();
+
+    /// <summary>Methods to listen for.</summary>
+    [Input(Description = "The HTTP methods to accept.", UIHint = InputUIHints.CheckList, Options = ["GET", "POST", "PUT", "HEAD", "DELETE"])]
+    public Input<IReadOnlyList<string>> SupportedMethods { get; set; } = new(["GET"]);
+
+    /// <summary>Whether the caller must be signed in.</summary>
+    [Input(Description = "Whether the caller must be authenticated.", Category = "Security")]
+    public Input<bool> Authorize { get; set; } = new();
+
+    /// <summary>Authorization policy that the caller must meet.</summary>
+    [Input(Description = "The authorization policy that the caller must meet.", Category = "Security")]
+    public Input<string> Policy { get; set; } = new();
+
+    /// <summary>Longest time for the request to be answered.</summary>
+    [Input(Description = "How long the request may take; empty for the server's limit.", Category = "Upload")]
+    public Input<TimeSpan?> RequestTimeout { get; set; } = new();
+
+    /// <summary>Largest request in bytes.</summary>
+    [Input(Description = "The largest request in bytes; empty for the server's limit.", Category = "Upload")]
+    public Input<long?> RequestSizeLimit { get; set; } = new();
+
+    /// <summary>Largest file in bytes.</summary>
+    [Input(Description = "The largest file in bytes; empty for no limit of its own.", Category = "Upload")]
+    public Input<long?> FileSizeLimit { get; set; } = new();
+
+    /// <summary>Extensions that files may have; empty for all.</summary>
+    [Input(Description = "The file extensions to accept; empty for all.", Category = "Upload", UIHint = InputUIHints.MultiText)]
+    public Input<IReadOnlyList<string>> AllowedFileExtensions { get; set; } = new();
+
+    /// <summary>Extensions that files may not have.</summary>
+    [Input(Description = "The file extensions to refuse.", Category = "Upload", UIHint = InputUIHints.MultiText)]
+    public Input<IReadOnlyList<string>> BlockedFileExtensions { get; set; } = new();
+
+    /// <summary>Media types that files may have; empty for all.</summary>
+    [Input(Description = "The media types of files to accept, for example image/*; empty for all.", Category = "Upload", UIHint = InputUIHints.MultiText, DisplayName = "Allowed MIME types")]
+    public Input<IReadOnlyList<string>> AllowedMimeTypes { get; set; } = new();
+
+    /// <summary>Whether a request that is too large runs an outcome.</summary>
+    [Input(Description = "Go on through 'Request too large' instead of refusing the request.", Category = "Upload", DisplayName = "Expose request too large outcome")]
+    public bool ExposeRequestTooLargeOutcome { get; set; }
+
+    /// <summary>Whether a file that is too large runs an outcome.</summary>
+    [Input(Description = "Go on through 'File too large' instead of refusing the request.", Category = "Upload", DisplayName = "Expose file too large outcome")]
+    public bool ExposeFileTooLargeOutcome { get; set; }
+
+    /// <summary>Whether a file with another extension runs an outcome.</summary>
+    [Input(Description = "Go on through 'Invalid file extension' instead of refusing the request.", Category = "Upload", DisplayName = "Expose invalid file extension outcome")]
+    public bool ExposeInvalidFileExtensionOutcome { get; set; }
+
+    /// <summary>Whether a file with another media type runs an outcome.</summary>
+    [Input(Description = "Go on through 'Invalid file MIME type' instead of refusing the request.", Category = "Upload", DisplayName = "Expose invalid file MIME type outcome")]
+    public bool ExposeInvalidFileMimeTypeOutcome { get; set; }
+
+    /// <summary>The request.</summary>
+    [Output(Description = "The request: method, path, query, headers, routeData and content.", TypeName = "HttpRequest")]
+    public Output<JsonElement>? Result { get; set; }
+
+    /// <summary>Content of the request.</summary>
+    [Output(Description = "The content of the request: JSON and forms structured, text as text, anything else as bytes.")]
+    public Output<object>? ParsedContent { get; set; }
+
+    /// <summary>Uploaded files.</summary>
+    [Output(Description = "The files of the request.", TypeName = "List<HttpFile>")]
+    public Output<JsonElement>? Files { get; set; }
+
+    /// <summary>The first uploaded file.</summary>
+    [Output(Description = "The first file of the request.", TypeName = "HttpFile")]
+    public Output<object>? File { get; set; }
+
+    /// <summary>Values of the parameters in the path.</summary>
+    [Output(Description = "The values of the parameters in the path.", TypeName = "HttpRouteData")]
+    public Output<JsonElement>? RouteData { get; set; }
+
+    /// <summary>Values of the query.</summary>
+    [Output(Description = "The values of the query string.", TypeName = "ObjectDictionary")]
+    public Output<JsonElement>? QueryStringData { get; set; }
+
+    /// <summary>Headers of the request.</summary>
+    [Output(Description = "The headers of the request.", TypeName = "HttpHeaders")]
+    public Output<JsonElement>? Headers { get; set; }
+
+    internal override void Configure(ActivityConfiguration configuration)
+    {
+        if (Path.Expression is null && HttpEndpointPath.Problem(Path.Literal) is { } problem)
+            configuration.Problem("http_endpoint.bad_path", problem, "path");
+        if (SupportedMethods.Expression is not null)
+            return;
+        foreach (var method in SupportedMethods.Literal ?? [])
+        {
+            if (!HttpEndpointPath.IsMethod(method))
+                configuration.Problem("http_endpoint.unknown_method", $"'{method}' is not a method that an endpoint can listen for. Use {HttpEndpointPath.Methods}.", "supportedMethods");
+        }
+
+        if (SupportedMethods.Literal is { Count: 0 })
+            configuration.Problem("http_endpoint.no_method", "The endpoint listens for no method. Select at least one.", "supportedMethods");
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask ExecuteAsync(ActivityContext context)
+    {
+        if (context.TryTakeTrigger(out var input))
+        {
+            if (!await ReceiveAsync(context, input))
+                throw new WorkflowException("http_endpoint.refused", $"{context.Node} refused the request that started the workflow, because of its size or its files.") { IsPermanent = true };
+            return;
+        }
+
+        foreach (var payload in Payloads(context))
+            context.CreateBookmark(null, payload);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
+    {
+        if (!await ReceiveAsync(context, input))
+            context.CreateBookmark(bookmark.Name, bookmark.Payload);
+    }
+
+    /// <summary>What the endpoint listens for, one payload for each method. Inputs must be evaluated.</summary>
+    internal IReadOnlyList<BookmarkPayload> Payloads(ActivityContext context)
+    {
+        var path = context.Get(Path);
+        if (HttpEndpointPath.Problem(path) is { } problem)
+            throw new WorkflowException("http_endpoint.bad_path", $"{context.Node}: {problem}") { IsPermanent = true };
+        var methods = context.Get(SupportedMethods) is { Count: > 0 } given ? given : ["GET"];
+        if (methods.FirstOrDefault(m => !HttpEndpointPath.IsMethod(m)) is { } unknown)
+            throw new WorkflowException("http_endpoint.unknown_method", $"{context.Node}: '{unknown}' is not a method that an endpoint can listen for. Use {HttpEndpointPath.Methods}.") { IsPermanent = true };
+        return
+        [
+            .. methods.Select(m => m.Trim().ToLowerInvariant()).Distinct().Select(method => new BookmarkPayload(
+                PayloadType,
+                ("Path", HttpEndpointPath.Normalize(path)),
+                ("Method", method),
+                ("Authorize", context.Get(Authorize)),
+                ("Policy", context.Get(Policy)),
+                ("RequestTimeout", context.Get(RequestTimeout) is { Ticks: > 0 } timeout ? timeout : null),
+                ("RequestSizeLimit", Limit(context.Get(RequestSizeLimit))))),
+        ];
+    }
+
+    /// <summary>A limit; null for none, which an empty editor writes as 0.</summary>
+    private static long? Limit(long? given) => given > 0 ? given : null;
+
+    /// <summary>Takes a request in; false when it was refused and the endpoint goes on waiting.</summary>
+    private async ValueTask<bool> ReceiveAsync(ActivityContext context, object? input)
+    {
+        var request = HttpRequestData.From(input);
+        if (request is null)
+        {
+            context.Complete();
+            return true;
+        }
+
+        context.Set(RouteData, ValueConverter.ToJson(request.RouteData));
+        context.Set(QueryStringData, HttpBody.ToObject(request.Query));
+        context.Set(Headers, HttpBody.ToObject(request.Headers));
+        var limits = new HttpEndpointLimits(
+            Limit(context.Get(RequestSizeLimit)),
+            Limit(context.Get(FileSizeLimit)),
+            context.Get(AllowedFileExtensions) ?? [],
+            context.Get(BlockedFileExtensions) ?? [],
+            context.Get(AllowedMimeTypes) ?? []);
+        if (limits.Check(request) is { } refusal)
+        {
+            if (IsExposed(refusal.Outcome))
+            {
+                context.Set(Result, request.ToResult(null));
+                context.Complete(refusal.Outcome);
+                return true;
+            }
+
+            if (context.Host.HttpExchange is { } exchange)
+            {
+                var (body, contentType) = HttpBody.Write(refusal.Message, null, isJsonGuessed: false);
+                await exchange.RespondAsync(refusal.StatusCode, contentType, HttpExchanges.Group([]), body, context.CancellationToken);
+            }
+
+            return false;
+        }
+
+        var content = request.ParseContent();
+        context.Set(Files, ValueConverter.ToJson(request.Files));
+        context.Set(File, request.Files is [var first, ..] ? ValueConverter.ToJson(first) : null);
+        context.Set(ParsedContent, content);
+        context.Set(Result, request.ToResult(content));
+        context.Complete();
+        return true;
+    }
+
+    private bool IsExposed(string outcome) => outcome switch
+    {
+        HttpEndpointLimits.RequestTooLarge => ExposeRequestTooLargeOutcome,
+        HttpEndpointLimits.FileTooLarge => ExposeFileTooLargeOutcome,
+        HttpEndpointLimits.InvalidExtension => ExposeInvalidFileExtensionOutcome,
+        _ => ExposeInvalidFileMimeTypeOutcome,
+    };
+}

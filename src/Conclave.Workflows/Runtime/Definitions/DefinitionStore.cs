@@ -1,0 +1,308 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime.Definitions;
+
+/// <summary>
+/// Versions of workflows: a draft is changed in place, a published version never; the next save makes a new one. At most
+/// one version is the latest and at most one is published.
+/// </summary>
+/// <remarks>
+/// Every change of a workflow holds a lock on it for its transaction, so that two saves at once come one after the other.
+/// Saving what is stored already changes nothing.
+/// </remarks>
+public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time)
+{
+    private const string Columns =
+        "id, definition_id, version, is_latest, is_published, content, content_hash, updated_at";
+
+    // Serializes changes of one workflow; the hash of two workflows may collide, which only makes one wait.
+    private const string LockSql = "select pg_advisory_xact_lock(hashtextextended($1 || ':' || $2, 0))";
+
+    private const string InsertSql = """
+        insert into conclave.workflow_definition
+            (tenant, id, definition_id, version, name, description, activity_type_name, usable_as_activity,
+             is_latest, is_published, is_readonly, is_system, content, content_hash, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+        on conflict (tenant, id) do update
+           set name = excluded.name, description = excluded.description,
+               activity_type_name = excluded.activity_type_name, usable_as_activity = excluded.usable_as_activity,
+               is_latest = excluded.is_latest, is_published = excluded.is_published,
+               is_readonly = excluded.is_readonly, is_system = excluded.is_system,
+               content = excluded.content, content_hash = excluded.content_hash, updated_at = excluded.updated_at
+        """;
+
+    /// <summary>Saves a workflow: overwrites its draft, or adds a version after a published one.</summary>
+    /// <param name="tenant">Owner of the workflow.</param>
+    /// <param name="definition">What to save; its version number and flags are ignored.</param>
+    /// <param name="publish">Whether the saved version is published at once.</param>
+    /// <param name="expectedHash">Hash of the version that was edited; null overwrites whatever is there.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <exception cref="DefinitionConflictException">Somebody else saved in between; nothing was changed.</exception>
+    /// <exception cref="WorkflowException">The workflow is read-only.</exception>
+    public async Task<StoredDefinition> SaveAsync(
+        string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definition.DefinitionId, cancellationToken);
+        var latest = await FindAsync(connection, "is_latest", tenant, definition.DefinitionId, cancellationToken);
+        if (latest is { Definition.IsReadonly: true })
+            throw new WorkflowException("definition.read_only", $"Workflow '{definition.DefinitionId}' is read-only.");
+        if (expectedHash is not null && latest is not null && latest.Hash != expectedHash)
+            throw new DefinitionConflictException(definition.DefinitionId, expectedHash, latest.Hash);
+        var saved = Next(definition, latest?.Definition, publish);
+        var content = Content(saved);
+        var hash = Hash(saved);
+        if (latest is not null && latest.Hash == hash && latest.Definition.IsPublished == saved.IsPublished)
+            return latest;
+        await ClearFlagsAsync(connection, tenant, saved.DefinitionId, publish, cancellationToken);
+        var now = time.GetUtcNow();
+        await WriteAsync(connection, tenant, saved, content, hash, now, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return new StoredDefinition(saved, hash, now);
+    }
+
+    /// <summary>Publishes the newest version. Does nothing when it is published already.</summary>
+    /// <returns>The version, or null when the workflow does not exist.</returns>
+    public async Task<StoredDefinition?> PublishAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definitionId, cancellationToken);
+        if (await FindAsync(connection, "is_latest", tenant, definitionId, cancellationToken) is not { } latest)
+            return null;
+        if (latest.Definition.IsPublished)
+            return latest;
+        await ExecuteAsync(connection, "update conclave.workflow_definition set is_published = false where tenant = $1 and definition_id = $2 and is_published", tenant, definitionId, cancellationToken);
+        await SetPublishedAsync(connection, tenant, latest.Definition.Id, true, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return latest with { Definition = latest.Definition with { IsPublished = true } };
+    }
+
+    /// <summary>Takes the published version out of use. Instances that run go on.</summary>
+    /// <returns>The version, or null when none was published.</returns>
+    public async Task<StoredDefinition?> RetractAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definitionId, cancellationToken);
+        if (await FindAsync(connection, "is_published", tenant, definitionId, cancellationToken) is not { } published)
+            return null;
+        await SetPublishedAsync(connection, tenant, published.Definition.Id, false, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return published with { Definition = published.Definition with { IsPublished = false } };
+    }
+
+    /// <summary>Makes an older version the newest draft again, as a copy with the next number.</summary>
+    /// <returns>The new draft, or null when that version does not exist.</returns>
+    public async Task<StoredDefinition?> RevertAsync(string tenant, string definitionId, int version, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definitionId, cancellationToken);
+        if (await FindVersionAsync(connection, tenant, definitionId, version, cancellationToken) is not { } old
+            || await FindAsync(connection, "is_latest", tenant, definitionId, cancellationToken) is not { } latest)
+            return null;
+        var draft = old.Definition with
+        {
+            Id = WorkflowDefinitionReader.NewId(),
+            Version = latest.Definition.Version + 1,
+            IsLatest = true,
+            IsPublished = false,
+        };
+        await ClearFlagsAsync(connection, tenant, definitionId, clearPublished: false, cancellationToken);
+        var now = time.GetUtcNow();
+        var hash = Hash(draft);
+        await WriteAsync(connection, tenant, draft, Content(draft), hash, now, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return new StoredDefinition(draft, hash, now);
+    }
+
+    /// <summary>Deletes a workflow with all its versions.</summary>
+    /// <returns>How many versions were deleted.</returns>
+    public async Task<int> DeleteAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await ExecuteAsync(connection, "delete from conclave.workflow_definition where tenant = $1 and definition_id = $2", tenant, definitionId, cancellationToken);
+    }
+
+    /// <summary>Finds a version by its id.</summary>
+    public async Task<StoredDefinition?> FindAsync(string tenant, string versionId, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"select {Columns} from conclave.workflow_definition where tenant = $1 and id = $2");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = versionId });
+        return await ReadOneAsync(command, cancellationToken);
+    }
+
+    /// <summary>Finds the newest version of a workflow.</summary>
+    public async Task<StoredDefinition?> FindLatestAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await FindAsync(connection, "is_latest", tenant, definitionId, cancellationToken);
+    }
+
+    /// <summary>Finds the published version of a workflow.</summary>
+    public async Task<StoredDefinition?> FindPublishedAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await FindAsync(connection, "is_published", tenant, definitionId, cancellationToken);
+    }
+
+    /// <summary>Lists the versions of a workflow, newest first. Contents are not read.</summary>
+    public async Task<List<DefinitionSummary>> HistoryAsync(
+        string tenant, string definitionId, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select id, definition_id, version, name, description, is_latest, is_published, created_at
+              from conclave.workflow_definition
+             where tenant = $1 and definition_id = $2
+             order by version desc
+             limit $3
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        var versions = new List<DefinitionSummary>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            versions.Add(new DefinitionSummary(
+                reader.GetString(0),
+                reader.GetString(1),
+                reader.GetInt32(2),
+                reader.IsDBNull(3) ? null : reader.GetString(3),
+                reader.IsDBNull(4) ? null : reader.GetString(4),
+                reader.GetBoolean(5),
+                reader.GetBoolean(6),
+                reader.GetFieldValue<DateTimeOffset>(7)));
+        }
+
+        return versions;
+    }
+
+    private WorkflowDefinition Next(WorkflowDefinition definition, WorkflowDefinition? latest, bool publish)
+    {
+        var overwrites = latest is { IsPublished: false };
+        return definition with
+        {
+            Id = overwrites ? latest!.Id : latest is null ? definition.Id : WorkflowDefinitionReader.NewId(),
+            Version = latest is null ? 1 : overwrites ? latest.Version : latest.Version + 1,
+            CreatedAt = overwrites ? latest!.CreatedAt : time.GetUtcNow(),
+            IsLatest = true,
+            IsPublished = publish,
+        };
+    }
+
+    private static string Content(WorkflowDefinition definition) =>
+        Encoding.UTF8.GetString(WorkflowDefinitionWriter.Write(definition, indented: false));
+
+    /// <summary>Hash of what the author wrote; ids, numbers, flags and dates of the version do not count.</summary>
+    private static string Hash(WorkflowDefinition definition) => Convert.ToHexStringLower(SHA256.HashData(WorkflowDefinitionWriter.Write(
+        definition with { Id = "", Version = 1, CreatedAt = null, IsLatest = false, IsPublished = false }, indented: false)));
+
+    private static Task<int> LockAsync(NpgsqlConnection connection, string tenant, string definitionId, CancellationToken cancellationToken) =>
+        ExecuteAsync(connection, LockSql, tenant, definitionId, cancellationToken);
+
+    private static async Task ClearFlagsAsync(
+        NpgsqlConnection connection, string tenant, string definitionId, bool clearPublished, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(connection, "update conclave.workflow_definition set is_latest = false where tenant = $1 and definition_id = $2 and is_latest", tenant, definitionId, cancellationToken);
+        if (clearPublished)
+            await ExecuteAsync(connection, "update conclave.workflow_definition set is_published = false where tenant = $1 and definition_id = $2 and is_published", tenant, definitionId, cancellationToken);
+    }
+
+    private async Task SetPublishedAsync(
+        NpgsqlConnection connection, string tenant, string id, bool isPublished, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("update conclave.workflow_definition set is_published = $3, updated_at = $4 where tenant = $1 and id = $2", connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = id });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = isPublished });
+        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = time.GetUtcNow() });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static async Task WriteAsync(
+        NpgsqlConnection connection,
+        string tenant,
+        WorkflowDefinition definition,
+        string content,
+        string hash,
+        DateTimeOffset now,
+        CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(InsertSql, connection);
+        var parameters = command.Parameters;
+        parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        parameters.Add(new NpgsqlParameter<string> { TypedValue = definition.Id });
+        parameters.Add(new NpgsqlParameter<string> { TypedValue = definition.DefinitionId });
+        parameters.Add(new NpgsqlParameter<int> { TypedValue = definition.Version });
+        parameters.Add(new NpgsqlParameter<string?> { TypedValue = definition.Name });
+        parameters.Add(new NpgsqlParameter<string?> { TypedValue = definition.Description });
+        parameters.Add(new NpgsqlParameter<string> { TypedValue = definition.ActivityTypeName });
+        parameters.Add(new NpgsqlParameter<bool> { TypedValue = definition.Options.UsableAsActivity == true });
+        parameters.Add(new NpgsqlParameter<bool> { TypedValue = definition.IsLatest });
+        parameters.Add(new NpgsqlParameter<bool> { TypedValue = definition.IsPublished });
+        parameters.Add(new NpgsqlParameter<bool> { TypedValue = definition.IsReadonly });
+        parameters.Add(new NpgsqlParameter<bool> { TypedValue = definition.IsSystem });
+        parameters.Add(new NpgsqlParameter<string> { TypedValue = content });
+        parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Convert.FromHexString(hash) });
+        parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = now });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static async Task<StoredDefinition?> FindAsync(
+        NpgsqlConnection connection, string flag, string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        var sql = flag == "is_latest"
+            ? $"select {Columns} from conclave.workflow_definition where tenant = $1 and definition_id = $2 and is_latest"
+            : $"select {Columns} from conclave.workflow_definition where tenant = $1 and definition_id = $2 and is_published";
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
+        return await ReadOneAsync(command, cancellationToken);
+    }
+
+    private static async Task<StoredDefinition?> FindVersionAsync(
+        NpgsqlConnection connection, string tenant, string definitionId, int version, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand($"select {Columns} from conclave.workflow_definition where tenant = $1 and definition_id = $2 and version = $3", connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = version });
+        return await ReadOneAsync(command, cancellationToken);
+    }
+
+    private static async Task<StoredDefinition?> ReadOneAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        if (!await reader.ReadAsync(cancellationToken))
+            return null;
+        var definition = WorkflowDefinitionReader.Read(Encoding.UTF8.GetBytes(reader.GetString(5))) with
+        {
+            Id = reader.GetString(0),
+            DefinitionId = reader.GetString(1),
+            Version = reader.GetInt32(2),
+            IsLatest = reader.GetBoolean(3),
+            IsPublished = reader.GetBoolean(4),
+        };
+        return new StoredDefinition(
+            definition, Convert.ToHexStringLower(reader.GetFieldValue<byte[]>(6)), reader.GetFieldValue<DateTimeOffset>(7));
+    }
+
+    [SuppressMessage("Security", "CA2100", Justification = "Every text that comes here is a constant of this class.")]
+    private static async Task<int> ExecuteAsync(
+        NpgsqlConnection connection, string sql, string first, string second, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = first });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = second });
+        return await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}

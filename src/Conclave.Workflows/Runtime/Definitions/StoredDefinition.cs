@@ -1,0 +1,38 @@
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+
+namespace Conclave.Workflows.Runtime.Definitions;
+
+/// <summary>A version of a workflow as the store keeps it.</summary>
+/// <param name="Definition">The definition, with the flags that hold now.</param>
+/// <param name="Hash">Hash of its content, 64 hex digits; what a save must name so that no other save is lost.</param>
+/// <param name="UpdatedAt">When this version last changed.</param>
+public sealed record StoredDefinition(WorkflowDefinition Definition, string Hash, DateTimeOffset UpdatedAt);
+
+/// <summary>What a list shows of a version.</summary>
+/// <param name="Id">Id of the version.</param>
+/// <param name="DefinitionId">Id of the workflow.</param>
+/// <param name="Version">Number of the version.</param>
+/// <param name="Name">Name.</param>
+/// <param name="Description">Description.</param>
+/// <param name="IsLatest">Whether it is the newest.</param>
+/// <param name="IsPublished">Whether triggers start it.</param>
+/// <param name="CreatedAt">When it was made.</param>
+public sealed record DefinitionSummary(
+    string Id,
+    string DefinitionId,
+    int Version,
+    string? Name,
+    string? Description,
+    bool IsLatest,
+    bool IsPublished,
+    DateTimeOffset CreatedAt);
+
+/// <summary>Somebody else saved the workflow in between.</summary>
+public sealed class DefinitionConflictException(string definitionId, string expected, string actual) : WorkflowException(
+    "definition.conflict",
+    $"Workflow '{definitionId}' was changed by somebody else: the version you edited has the hash {expected[..8]}, the newest one {actual[..8]}. Reload it, apply your changes and save again.")
+{
+    /// <summary>Hash of the newest version.</summary>
+    public string CurrentHash { get; } = actual;
+}
