@@ -7,6 +7,7 @@ namespace Conclave.Tests;
 
 /// <summary>
 /// Expressions without a script runner: <c>i&lt;3</c>, <c>i=3</c>, <c>i+1</c>, <c>i%3=0</c> on numeric variables,
+/// <c>++i&lt;3</c> that counts the variable up first,
 /// <c>$name</c> for a variable's value, <c>throw text</c>, <c>true</c> and <c>false</c>.
 /// </summary>
 internal sealed partial class TestSyntax : IExpressionSyntax
@@ -15,7 +16,7 @@ internal sealed partial class TestSyntax : IExpressionSyntax
 
     public CompiledExpression Compile(ExpressionSource source) => new TestExpression(source.Value.GetString()!);
 
-    [GeneratedRegex(@"^(\w+)([<=+%])(-?\d+)(?:=(\d+))?$")]
+    [GeneratedRegex(@"^(\+\+)?(\w+)([<=+%])(-?\d+)(?:=(\d+))?$")]
     private static partial Regex Form { get; }
 
     private sealed class TestExpression(string text) : Expression
@@ -33,14 +34,17 @@ internal sealed partial class TestSyntax : IExpressionSyntax
             var form = Form.Match(text);
             if (!form.Success)
                 throw new ExpressionException("test.syntax", text);
-            var value = ValueConverter.Convert<int>(context.GetVariable(form.Groups[1].Value));
-            var operand = int.Parse(form.Groups[3].ValueSpan, CultureInfo.InvariantCulture);
-            return form.Groups[2].Value switch
+            var name = form.Groups[2].Value;
+            var value = ValueConverter.Convert<int>(context.GetVariable(name));
+            if (form.Groups[1].Success)
+                context.SetVariable(name, ++value);
+            var operand = int.Parse(form.Groups[4].ValueSpan, CultureInfo.InvariantCulture);
+            return form.Groups[3].Value switch
             {
                 "<" => value < operand,
                 "=" => value == operand,
                 "+" => value + operand,
-                _ => value % operand == int.Parse(form.Groups[4].ValueSpan, CultureInfo.InvariantCulture),
+                _ => value % operand == int.Parse(form.Groups[5].ValueSpan, CultureInfo.InvariantCulture),
             };
         }
     }

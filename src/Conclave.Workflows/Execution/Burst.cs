@@ -41,14 +41,14 @@ public sealed class Burst
         }
 
         var waiting = context.BookmarkCount;
-        Adopt(context);
+        Adopt(context, CancellationToken.None);
         Instance.Record(context, ExecutionEvent.Resumed, null);
         Instance.Executing = context;
         try
         {
             await context.Node.Activity.OnResumedAsync(context, bookmark, input);
         }
-        catch (Exception exception) when (!IsStopping(exception))
+        catch (Exception exception)
         {
             Fault(context, exception);
         }
@@ -81,7 +81,7 @@ public sealed class Burst
             var context = Instance.NewContext(item.Node, item.Owner);
             context.Tag = item.Tag;
             context.Dynamic = item.Dynamic;
-            Adopt(context);
+            Adopt(context, _cancellationToken);
             Instance.Executing = context;
             Instance.Record(context, ExecutionEvent.Started, null);
             try
@@ -190,12 +190,12 @@ public sealed class Burst
                 return;
             }
 
-            Adopt(parent);
+            Adopt(parent, CancellationToken.None);
             try
             {
                 await parent.Node.Activity.OnChildCompletedAsync(parent, context);
             }
-            catch (Exception exception) when (!IsStopping(exception))
+            catch (Exception exception)
             {
                 parent.FaultedChildren++;
                 Fault(context, exception);
@@ -242,10 +242,14 @@ public sealed class Burst
         }
     }
 
-    private void Adopt(ActivityContext context)
+    /// <summary>
+    /// Hands an activity to this burst. Callbacks get no token: what they answer (a completed child, a resumed bookmark) is
+    /// told once, so that stopping in the middle would lose it. The burst stops before the next activity instead.
+    /// </summary>
+    private void Adopt(ActivityContext context, CancellationToken cancellationToken)
     {
         context.Burst = this;
-        context.CancellationToken = _cancellationToken;
+        context.CancellationToken = cancellationToken;
     }
 
     private bool IsStopping(Exception exception) =>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
@@ -66,7 +67,7 @@ public sealed class WorkflowEngine
             Name = start.Name,
             TriggerActivityId = start.TriggerActivityId,
             TriggerInput = start.TriggerInput,
-            Input = start.Input,
+            Input = WithDefaults(graph.Definition, start.Input),
             FlowchartMode = start.FlowchartMode ?? ModeOf(graph.Definition) ?? Options.FlowchartMode,
         };
         if (graph.KeepsOutputs)
@@ -115,6 +116,22 @@ public sealed class WorkflowEngine
         instance.BookmarkList.Clear();
         instance.SubStatus = WorkflowSubStatus.Cancelled;
         End(instance);
+    }
+
+    /// <summary>The inputs that were given, and the defaults of declared ones that were not.</summary>
+    private static IReadOnlyDictionary<string, object?> WithDefaults(WorkflowDefinition definition, IReadOnlyDictionary<string, object?> given)
+    {
+        Dictionary<string, object?>? completed = null;
+        foreach (var declared in definition.Inputs)
+        {
+            if (declared.DefaultValue.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || given.ContainsKey(declared.Name))
+                continue;
+            completed ??= new Dictionary<string, object?>(given);
+            completed[declared.Name] = ValueConverter.Convert(
+                ValueConverter.FromJson(declared.DefaultValue), TypeAliases.Resolve(declared.Type, declared.IsArray));
+        }
+
+        return completed ?? given;
     }
 
     private static FlowchartMode? ModeOf(WorkflowDefinition definition)

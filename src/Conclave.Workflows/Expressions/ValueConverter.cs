@@ -17,6 +17,9 @@ public static class ValueConverter
 {
     private static readonly ConcurrentDictionary<Type, Func<object?, object?>> Custom = new();
 
+    /// <summary>Values may nest deeper than the reader's default of 64.</summary>
+    private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 512 };
+
     private static readonly object True = true;
     private static readonly object False = false;
 
@@ -164,7 +167,7 @@ public static class ValueConverter
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer))
             WriteJson(writer, value);
-        return JsonElement.Parse(buffer.WrittenSpan);
+        return JsonElement.Parse(buffer.WrittenSpan, Deep);
     }
 
     /// <summary>A workflow value as people read it; null for null.</summary>
@@ -334,7 +337,7 @@ public static class ValueConverter
     {
         try
         {
-            return JsonElement.Parse(text);
+            return JsonElement.Parse(text, Deep);
         }
         catch (JsonException)
         {

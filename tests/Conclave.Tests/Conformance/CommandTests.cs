@@ -83,17 +83,21 @@ public sealed class CommandTests : IDisposable
     {
         var file = Path.Combine(_folder.FullName, "workflow.json");
         await File.WriteAllTextAsync(file, document);
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "conclave.dll"), "run", file, .. options])
+        // The tests' folder holds the assemblies that the tests need, so their list of them counts, not the command's own.
+        var tests = Path.ChangeExtension(typeof(CommandTests).Assembly.Location, null);
+        string[] host = ["exec", "--runtimeconfig", $"{tests}.runtimeconfig.json", "--depsfile", $"{tests}.deps.json"];
+        foreach (var argument in (string[])[.. host, Path.Combine(AppContext.BaseDirectory, "conclave.dll"), "run", file, .. options])
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
+        Assert.False((await errors).Contains("Unhandled exception", StringComparison.Ordinal), await errors);
         return (process.ExitCode, await output, await errors);
     }
 }

@@ -45,9 +45,9 @@ public sealed class ReferenceCaseTests(Runners runners)
 
         var again = Rewrite(definition);
 
-        Assert.Equal(Shape(engine.Compile(definition)), Shape(engine.Compile(again)));
+        Assert.Equal(Same.Shape(engine.Compile(definition)), Same.Shape(engine.Compile(again)));
         Assert.Equal(WorkflowDefinitionWriter.Write(definition), WorkflowDefinitionWriter.Write(again));
-        AssertNothingLost(definition.Root, again.Root);
+        Same.AssertNothingLost(definition.Root, again.Root);
     }
 
     [ElsaFact]
@@ -114,44 +114,7 @@ public sealed class ReferenceCaseTests(Runners runners)
     }
 
     private static string Field(JsonElement report, string name) =>
-        report.TryGetProperty(name, out var value) ? Canonical(value) is "null" or "[]" or "{}" or "\"\"" ? "none" : Canonical(value) : "none";
-
-    private static string Canonical(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Object => $"{{{string.Join(",", value.EnumerateObject().OrderBy(p => p.Name, StringComparer.Ordinal).Select(p => $"{p.Name}:{Canonical(p.Value)}"))}}}",
-        JsonValueKind.Array => $"[{string.Join(",", value.EnumerateArray().Select(Canonical))}]",
-        JsonValueKind.String => JsonSerializer.Serialize(value.GetString()),
-        JsonValueKind.Number => value.GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture),
-        _ => value.GetRawText(),
-    };
-
-    private static IEnumerable<string> Shape(WorkflowGraph graph) => graph.Nodes
-        .Select(n => $"{n.NodeId} {n.Type} {n.Version} {n.Port} {n.Name} {n.CanStartWorkflow} {n.MergeMode} {n.EvaluatedInputs.Length}")
-        .Concat(graph.Nodes.SelectMany(n => n.Variables).Select(v => v.ToString()))
-        .Concat(graph.Problems.Select(p => p.ToString()));
-
-    /// <summary>Every scalar of the original is in the copy, at the same place.</summary>
-    private static void AssertNothingLost(JsonElement original, JsonElement copy)
-    {
-        if (original.ValueKind == JsonValueKind.Object)
-        {
-            foreach (var property in original.EnumerateObject())
-            {
-                if (property.Name is "nodeId" or "_type" or "connections")
-                    continue;
-                Assert.True(copy.TryGetProperty(property.Name, out var same), property.Name);
-                AssertNothingLost(property.Value, same);
-            }
-        }
-        else if (original.ValueKind == JsonValueKind.Array)
-        {
-            Assert.Equal(original.GetArrayLength(), copy.GetArrayLength());
-            foreach (var (item, same) in original.EnumerateArray().Zip(copy.EnumerateArray()))
-                AssertNothingLost(item, same);
-        }
-        else
-            Assert.Equal(original.GetRawText(), copy.GetRawText());
-    }
+        report.TryGetProperty(name, out var value) ? Same.Canonical(value) is "null" or "[]" or "{}" or "\"\"" ? "none" : Same.Canonical(value) : "none";
 
     private static string Text(JsonElement element, string name) => element.GetProperty(name).GetString()!;
 }

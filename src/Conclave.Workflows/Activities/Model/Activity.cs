@@ -26,9 +26,6 @@ public abstract class Activity
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Called when a child was cancelled while this activity goes on.</summary>
-    public virtual ValueTask OnChildCanceledAsync(ActivityContext context, ActivityContext child) => ValueTask.CompletedTask;
-
     /// <summary>Called when one of the activity's bookmarks is resumed; the default completes the activity.</summary>
     public virtual ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
     {

@@ -30,9 +30,7 @@ internal sealed class FlowGraph
         _inbound = Group(activities, connections, c => c.Target, _ => true);
         _isForward = FindForward(activities);
         _forwardInbound = Group(activities, connections, c => c.Target, i => _isForward[i]);
-        _isValidBackward = new bool[connections.Length];
-        for (var i = 0; i < connections.Length; i++)
-            _isValidBackward[i] = !_isForward[i] && Dominates(connections[i].Target, connections[i].Source);
+        _isValidBackward = FindValidBackward(activities);
     }
 
     public FlowConnection this[int connection] => _connections[connection];
@@ -103,25 +101,23 @@ internal sealed class FlowGraph
         var isForward = new bool[_connections.Length];
         if (activities == 0)
             return isForward;
-        var next = new List<int>[activities];
+        var previous = new List<int>?[activities];
         var expanded = new bool[activities];
         var pending = new Queue<int>();
         pending.Enqueue(_start);
         while (pending.TryDequeue(out var source))
         {
+            if (expanded[source])
+                continue;
             expanded[source] = true;
+            // A connection to somewhere the source itself was reached from closes a cycle.
+            var behind = ReachableThrough(previous, source);
             foreach (var connection in _outbound[source])
             {
                 var target = _connections[connection].Target;
-                if (next[source]?.Contains(target) == true)
-                {
-                    isForward[connection] = true;
+                if (behind[target])
                     continue;
-                }
-
-                if (HasPath(next, target, source))
-                    continue;
-                (next[source] ??= []).Add(target);
+                (previous[target] ??= []).Add(source);
                 isForward[connection] = true;
                 if (!expanded[target])
                     pending.Enqueue(target);
@@ -131,51 +127,116 @@ internal sealed class FlowGraph
         return isForward;
     }
 
-    private static bool HasPath(List<int>[] next, int from, int to)
+    private static BitArray ReachableThrough(List<int>?[] previous, int from)
     {
-        if (from == to)
-            return true;
-        if (next[from] is null)
-            return false;
-        var seen = new BitArray(next.Length);
+        var found = new BitArray(previous.Length) { [from] = true };
         var pending = new Stack<int>();
         pending.Push(from);
         while (pending.TryPop(out var current))
         {
-            if (current == to)
-                return true;
-            if (seen[current])
-                continue;
-            seen[current] = true;
-            if (next[current] is { } targets)
+            foreach (var before in previous[current] ?? [])
             {
-                foreach (var target in targets)
-                    pending.Push(target);
+                if (found[before])
+                    continue;
+                found[before] = true;
+                pending.Push(before);
             }
         }
 
-        return false;
+        return found;
     }
 
-    /// <summary>Whether the source cannot be traced back to the start without passing the target.</summary>
-    private bool Dominates(int target, int source)
+    /// <summary>
+    /// Which backward connections lead to an activity that every path from the start to their source passes: their target
+    /// dominates their source in the forward connections.
+    /// </summary>
+    /// <remarks>
+    /// Immediate dominators in topological order: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", 2001.
+    /// </remarks>
+    private bool[] FindValidBackward(int activities)
     {
-        if (source == target)
-            return true;
-        var seen = new BitArray(_forwardInbound.Length);
-        var pending = new Stack<int>();
-        pending.Push(source);
-        while (pending.TryPop(out var current))
+        var isValid = new bool[_connections.Length];
+        if (activities == 0 || Array.TrueForAll(_isForward, f => f))
+            return isValid;
+        var (dominator, depth) = Dominators(activities);
+        for (var i = 0; i < _connections.Length; i++)
         {
-            if (current == _start && current != target)
-                return false;
-            if (current == target || seen[current])
+            if (_isForward[i])
                 continue;
-            seen[current] = true;
-            foreach (var connection in _forwardInbound[current])
-                pending.Push(_connections[connection].Source);
+            var (source, target) = (_connections[i].Source, _connections[i].Target);
+            // What the start does not reach has no path that could avoid the target.
+            isValid[i] = source == target || depth[source] < 0 || (depth[target] >= 0 && Climb(source, depth[target]) == target);
         }
 
-        return true;
+        return isValid;
+
+        int Climb(int activity, int toDepth)
+        {
+            while (depth[activity] > toDepth)
+                activity = dominator[activity];
+            return activity;
+        }
+    }
+
+    /// <summary>The nearest activity that every path passes, and the number of them, for each; depth -1 where no path leads.</summary>
+    private (int[] Dominator, int[] Depth) Dominators(int activities)
+    {
+        var dominator = new int[activities];
+        var depth = new int[activities];
+        Array.Fill(depth, -1);
+        depth[_start] = 0;
+        dominator[_start] = _start;
+        foreach (var activity in TopologicalOrder(activities))
+        {
+            if (activity == _start)
+                continue;
+            var nearest = -1;
+            foreach (var connection in _forwardInbound[activity])
+            {
+                var source = _connections[connection].Source;
+                if (depth[source] >= 0)
+                    nearest = nearest < 0 ? source : Common(nearest, source);
+            }
+
+            if (nearest < 0)
+                continue;
+            dominator[activity] = nearest;
+            depth[activity] = depth[nearest] + 1;
+        }
+
+        return (dominator, depth);
+
+        int Common(int one, int other)
+        {
+            while (one != other)
+            {
+                if (depth[one] >= depth[other])
+                    one = dominator[one];
+                else
+                    other = dominator[other];
+            }
+
+            return one;
+        }
+    }
+
+    private List<int> TopologicalOrder(int activities)
+    {
+        var waitsFor = new int[activities];
+        for (var a = 0; a < activities; a++)
+            waitsFor[a] = _forwardInbound[a].Length;
+        var order = new List<int>(activities);
+        var ready = new Queue<int>(Enumerable.Range(0, activities).Where(a => waitsFor[a] == 0));
+        while (ready.TryDequeue(out var activity))
+        {
+            order.Add(activity);
+            foreach (var connection in _outbound[activity])
+            {
+                if (_isForward[connection] && --waitsFor[_connections[connection].Target] == 0)
+                    ready.Enqueue(_connections[connection].Target);
+            }
+        }
+
+        return order;
     }
 }

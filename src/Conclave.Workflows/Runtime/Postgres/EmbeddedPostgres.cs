@@ -91,6 +91,13 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         _folder.Dispose();
     }
 
+    /// <summary>Lets go of the folder and leaves the server running, as when this program is killed. For tests.</summary>
+    internal void Abandon()
+    {
+        _disposed = true;
+        _folder.Dispose();
+    }
+
     private async Task StartAsync(CancellationToken cancellationToken)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -145,9 +152,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     private async Task LaunchAsync(string password, CancellationToken cancellationToken)
     {
         var deadline = DateTime.UtcNow + _options.StartTimeout;
+        var waited = false;
         for (var attempt = 1; ; attempt++)
         {
-            if (_folder.ClearStaleFiles()) LogRecovering(DataFolder);
+            if (_folder.ClearStaleFiles() && attempt == 1) LogRecovering(DataFolder);
             var socket = SocketFits();
             Port = _options.Port switch { null when socket => null, null or 0 => FreePort(), var port => port };
             _folder.WriteSettings(Settings(socket));
@@ -163,7 +171,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             var stillEnding = PostgresFailure.IsOldServerEnding(said) && DateTime.UtcNow < deadline;
             if (!otherPort && !stillEnding)
                 throw PostgresFailure.NotStarted(_folder, _account, Port, result.Output, _options);
-            if (stillEnding) await Task.Delay(TimeSpan.FromMilliseconds(200), cancellationToken);
+            if (!stillEnding) continue;
+            if (!waited) LogOldSessions(DataFolder, left);
+            waited = true;
+            await Task.Delay(TimeSpan.FromMilliseconds(200), cancellationToken);
         }
     }
 
@@ -209,6 +220,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         Database = DefaultName,
         SslMode = SslMode.Disable,
         GssEncryptionMode = GssEncryptionMode.Disable,
+        MaxAutoPrepare = 50,
     }.ConnectionString;
 
     private string Settings(bool socket)
@@ -268,4 +280,9 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     [LoggerMessage(2105, LogLevel.Warning,
         "PostgreSQL process {ServerProcess} in {DataFolder} did not stop within {Seconds} s ({Mode} shutdown): {Said}")]
     private partial void LogNotStopping(int serverProcess, string dataFolder, string seconds, string mode, string said);
+
+    [LoggerMessage(2106, LogLevel.Warning,
+        "Sessions of the killed PostgreSQL in {DataFolder} still run; waiting up to {Seconds} s for them to end. " +
+        "End its processes named postgres to start sooner")]
+    private partial void LogOldSessions(string dataFolder, int seconds);
 }

@@ -14,6 +14,9 @@ internal sealed class PostgresFolder : IDisposable
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnerFolder = OwnerFile | UnixFileMode.UserExecute;
     private const string SettingsFile = "conclave.conf";
+    // What the runtime reports for a file that another holds: ERROR_SHARING_VIOLATION, or EWOULDBLOCK.
+    private static readonly int LockedResult =
+        OperatingSystem.IsWindows() ? unchecked((int)0x80070020) : OperatingSystem.IsMacOS() ? 35 : 11;
     private readonly PostgresAccount? _account;
     private FileStream? _lock;
 
@@ -210,38 +213,28 @@ internal sealed class PostgresFolder : IDisposable
         _account?.Own(Root);
     }
 
+    // The process id goes into a file of its own, since nobody else may open the one that is locked.
     private FileStream TakeLock()
     {
-        var path = Path.Combine(Root, "lock");
-        // Opened once before without the lock: a file that cannot be opened at all is not one that another program holds.
-        using (new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite)) { }
+        var owner = Path.Combine(Root, "lock.owner");
         FileStream held;
         try
         {
-            held = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            held = new FileStream(Path.Combine(Root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException exception)
+        catch (IOException exception) when (exception.HResult == LockedResult)
         {
             throw new EmbeddedPostgresException("postgres.data_folder_in_use",
                 $"Another Conclave{Holder()} runs PostgreSQL in '{Root}'. Stop it, or give this one another " +
                 "Postgres:DataFolder, or let it connect to the database of the other.", exception);
         }
-        held.SetLength(0);
-        held.Write(Encoding.UTF8.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-        held.Flush();
+        File.WriteAllText(owner, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
         return held;
 
         string Holder()
         {
-            try
-            {
-                using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-                return $" (process {new StreamReader(stream).ReadToEnd()})";
-            }
-            catch (IOException)
-            {
-                return "";
-            }
+            try { return $" (process {File.ReadAllText(owner)})"; }
+            catch (IOException) { return ""; }    // it has only just started
         }
     }
 
