@@ -18,6 +18,9 @@ public sealed record DefinitionLimits
     /// <summary>Most activities accepted in one compiled workflow, workflows used as activities included; default 10,000.</summary>
     public int MaxActivities { get; init; } = 10_000;
 
+    /// <summary>Deepest nesting of activities in one compiled workflow, workflows used as activities included; default 300.</summary>
+    public int MaxActivityDepth { get; init; } = 300;
+
     /// <summary>Deepest nesting of workflows used as activities; default 16.</summary>
     public int MaxWorkflowNesting { get; init; } = 16;
 }

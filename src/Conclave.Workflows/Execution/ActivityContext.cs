@@ -268,6 +268,24 @@ public sealed class ActivityContext
         context.Dynamic = [.. context.Dynamic ?? [], new DynamicVariable(name, value)];
     }
 
+    /// <summary>Sets a variable that belongs to an execution around this one, such as a loop's current value.</summary>
+    internal bool TrySetDynamic(string name, object? value)
+    {
+        for (var context = this; context is not null; context = context.Parent)
+        {
+            if (Array.Find(context.Dynamic ?? [], v => v.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } variable)
+            {
+                variable.Value = value;
+                return true;
+            }
+
+            if (context.Node.Activity is Workflow)
+                break;
+        }
+
+        return false;
+    }
+
     /// <summary>The value of a compiled variable.</summary>
     internal object? GetVariable(ScopeVariable variable) => ScopeOf(variable).Variables![variable.Slot];
 
@@ -457,10 +475,10 @@ public sealed class ActivityContext
     private void SetTarget(string target, object? value)
     {
         var owner = Parent ?? this;
-        if (owner.TryGetVariable(target, out _))
-            owner.SetVariable(target, value);
-        else if (Node.Definition.Outputs.Any(o => o.Name == target))
+        if (Node.Definition.Outputs.Any(o => o.Name == target))
             owner.SetWorkflowOutput(target, value);
+        else if (owner.TryGetVariable(target, out _))
+            owner.SetVariable(target, value);
     }
 
     private ActivityContext ScopeOf(ScopeVariable variable)

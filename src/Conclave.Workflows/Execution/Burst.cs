@@ -1,4 +1,3 @@
-
 namespace Conclave.Workflows.Execution;
 
 /// <summary>One run of an instance in memory, from a wake-up until nothing is left to run.</summary>

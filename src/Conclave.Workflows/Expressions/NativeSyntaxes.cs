@@ -49,8 +49,9 @@ internal sealed class VariableSyntax : IExpressionSyntax
         var reference = Reference.Read(source.Value);
         if (reference.Key is not { } key)
             return CompiledExpression.Unset;
-        var variable = source.Node.FindVariable(key) ?? (reference.Name is { } name ? source.Node.FindVariable(name) : null);
-        return variable is null ? new NamedVariableExpression(reference.Name ?? key) : new VariableExpression(variable);
+        return source.Node.FindVariable(key) is { } variable
+            ? new VariableExpression(variable)
+            : new NamedVariableExpression(reference.Name ?? key);
     }
 
     private sealed class VariableExpression(ScopeVariable variable) : Expression
@@ -58,7 +59,7 @@ internal sealed class VariableSyntax : IExpressionSyntax
         public override ValueTask<object?> EvaluateAsync(ActivityContext context) => new(context.GetVariable(variable));
     }
 
-    /// <summary>A variable that exists only while the workflow runs, such as a loop's current value.</summary>
+    /// <summary>A variable that no id leads to: one that exists only while the workflow runs, such as a loop's current value.</summary>
     private sealed class NamedVariableExpression(string name) : Expression
     {
         public override ValueTask<object?> EvaluateAsync(ActivityContext context) => context.TryGetVariable(name, out var value)

@@ -23,6 +23,19 @@ public sealed class CompositionTests
     }
 
     [Fact]
+    public async Task OutputBinding_VariableNamedLikeTheWorkflowOutput_GoesToTheOutput()
+    {
+        var variable = Json.Variable("v", "Int32").With(("name", "total"));
+        var workflow = Json.Workflow(Json.Activity("For", "for", ("end", 3), ("currentValue", Json.To("total")), ("body", Json.Write("b"))), variable)
+            .With(("outputs", new JsonArray(new JsonObject { ["name"] = "total", ["type"] = "Int32" })));
+
+        var run = await TestRun.Engine().RunAsync(workflow);
+
+        Assert.Equal(3, run.Instance.Output["total"]);
+        Assert.Equal(0, run.Variable("v"));
+    }
+
+    [Fact]
     public async Task WorkflowAsActivity_InputsAndVariables_AreItsOwn()
     {
         var child = Child("child", Json.Sequence("s", Json.Write("a", Json.Expression("Input", "Name")), Json.Write("b", Json.Test("$Name")), Json.Write("c", Json.Test("$v"))))

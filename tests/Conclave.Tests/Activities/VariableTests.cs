@@ -68,6 +68,18 @@ public sealed class VariableTests
     }
 
     [Fact]
+    public async Task SetVariable_IdIsUnknownAndOnlyTheNameMatches_Faults()
+    {
+        var set = Json.Set("set", "other", Json.Literal(1));
+        set["variable"]!["name"] = "v";
+
+        var run = await TestRun.RunAsync(set, Json.Variable("v", "Int32", "7"));
+
+        Assert.Equal(WorkflowSubStatus.Faulted, run.Instance.SubStatus);
+        Assert.Equal(7, run.Variable("v"));
+    }
+
+    [Fact]
     public async Task SetVariable_ThatDoesNotExist_WarnsAndFaults()
     {
         var workflow = Json.Workflow(Json.Set("s", "gone", Json.Literal(1)));

@@ -40,9 +40,7 @@ public sealed class SetVariable : Activity
         var value = context.Get(Value);
         if (_variable is not null)
             context.SetVariable(_variable, value);
-        else if (_name is not null && context.TryGetVariable(_name, out _))
-            context.SetVariable(_name, value);
-        else
+        else if (_name is null || !context.TrySetDynamic(_name, value))
             throw new WorkflowException("variable.not_found", $"{Node}: the variable '{_name}' does not exist. Declare it in the workflow or in a container around this activity.");
         context.Complete();
         return ValueTask.CompletedTask;

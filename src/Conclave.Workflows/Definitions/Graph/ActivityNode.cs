@@ -115,26 +115,14 @@ public sealed class ActivityNode
         return null;
     }
 
-    /// <summary>Finds a variable in this node's scope or around it, by id and then by name, within the same workflow.</summary>
-    public ScopeVariable? FindVariable(string idOrName)
+    /// <summary>Finds a variable by its id, in this node's scope or around it within the same workflow.</summary>
+    public ScopeVariable? FindVariable(string id)
     {
         for (var node = this; node is not null; node = node.Parent)
         {
             foreach (var variable in node.Variables)
             {
-                if (variable.Definition.Id == idOrName)
-                    return variable;
-            }
-
-            if (node.Activity is Workflow)
-                break;
-        }
-
-        for (var node = this; node is not null; node = node.Parent)
-        {
-            foreach (var variable in node.Variables)
-            {
-                if (variable.Definition.Name.Equals(idOrName, StringComparison.OrdinalIgnoreCase))
+                if (variable.Definition.Id == id)
                     return variable;
             }
 

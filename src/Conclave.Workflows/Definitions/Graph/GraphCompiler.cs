@@ -69,6 +69,14 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
             return null;
         }
 
+        // Compiling and running follow the nesting, so it must end long before the stack does.
+        if (parent.Depth >= engine.Options.Limits.MaxActivityDepth)
+        {
+            if (!_isFatal)
+                Fatal(new("definition.nested_too_deep", $"Activities are nested more than {engine.Options.Limits.MaxActivityDepth} levels deep, workflows used as activities included.", parent.Id));
+            return null;
+        }
+
         json = NotFoundActivity.Restore(json, engine);
         var typeName = json.TryGetProperty("type"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var id = json.TryGetProperty("id"u8, out given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
