@@ -75,7 +75,7 @@ public sealed class VariableTests
 
         var run = await TestRun.RunAsync(set, Json.Variable("v", "Int32", "7"));
 
-        Assert.Equal(WorkflowSubStatus.Faulted, run.Instance.SubStatus);
+        Assert.Equal(Conclave.Workflows.Execution.WorkflowSubStatus.Faulted, run.Instance.SubStatus);
         Assert.Equal(7, run.Variable("v"));
     }
 
