@@ -1,5 +1,13 @@
 using System.CommandLine;
 using Conclave.Cli;
+using Spectre.Console;
+
+// Other programs read plain text, and wider than a terminal.
+if (Console.IsOutputRedirected)
+{
+    AnsiConsole.Profile.Capabilities.Ansi = false;
+    AnsiConsole.Profile.Width = 160;
+}
 
 var root = new RootCommand("Conclave: workflows, agents and their runtime from a terminal.")
 {

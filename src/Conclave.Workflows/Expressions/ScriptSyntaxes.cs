@@ -37,7 +37,7 @@ public sealed class JavaScriptSyntax(ScriptRunnerPool runners) : IExpressionSynt
         }
         catch (ScriptException exception)
         {
-            throw new ExpressionException(exception.Code, exception.Message, exception);
+            throw ScriptText.Failure(exception);
         }
 
         if (result.CorrelationIdSet)
@@ -93,7 +93,7 @@ public sealed class LiquidSyntax(ScriptRunnerPool runners) : IExpressionSyntax
             }
             catch (ScriptException exception)
             {
-                throw new ExpressionException(exception.Code, exception.Message, exception);
+                throw ScriptText.Failure(exception);
             }
         }
     }
@@ -101,6 +101,12 @@ public sealed class LiquidSyntax(ScriptRunnerPool runners) : IExpressionSyntax
 
 internal static class ScriptText
 {
+    /// <summary>What an incident shows of a failed script: message, place and the line itself.</summary>
+    public static ExpressionException Failure(ScriptException exception) => new(
+        exception.Code,
+        string.IsNullOrWhiteSpace(exception.SourceLine) ? exception.Message : $"{exception.Message}: {exception.SourceLine.Trim()}",
+        exception);
+
     /// <summary>The text of a script; anything else that JSON can say counts as its own source.</summary>
     public static string Read(ExpressionSource source) => source.Value.ValueKind switch
     {

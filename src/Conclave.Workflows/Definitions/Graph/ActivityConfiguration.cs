@@ -119,8 +119,10 @@ internal sealed class ActivityConfiguration(GraphCompiler compiler, ActivityNode
             node.RunAsynchronously |= JsonShapes.AsBoolean(property.Value) ?? false;
     }
 
+    /// <summary>Reports a problem; the property may be given by its descriptor name and is shown as in the JSON.</summary>
     public void Problem(string code, string message, string? property = null, ProblemSeverity severity = ProblemSeverity.Error) =>
-        compiler.Report(new DefinitionProblem(code, message, node.Id, property, severity));
+        compiler.Report(new DefinitionProblem(
+            code, message, node.Id, property is null ? null : JsonNamingPolicy.CamelCase.ConvertName(property), severity));
 
     public void Fatal(string code, string message, string? property = null) =>
         compiler.Fatal(new DefinitionProblem(code, message, node.Id, property));
