@@ -52,14 +52,14 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     /// <summary>The process id of the server while it runs; null once it has stopped.</summary>
     public int? ProcessId => _folder.RunningServer();
 
-    /// <summary>Makes the database cluster if there is none yet, starts the server and waits until it accepts connections.</summary>
+    /// <summary>Makes the cluster if there is none, starts the server and waits until it accepts connections.</summary>
     /// <param name="options">Where and how it runs.</param>
     /// <param name="logger">Told of life-cycle steps.</param>
     /// <param name="cancellationToken">Stops the start; a server that was already started is stopped again.</param>
     /// <exception cref="EmbeddedPostgresException">
-    /// It cannot start. The code says why: <c>postgres.settings_invalid</c>, <c>binaries_missing</c>, <c>binaries_unusable</c>,
-    /// <c>account_missing</c>, <c>data_folder_in_use</c>, <c>data_folder_version</c>, <c>no_permission</c>, <c>password_missing</c>,
-    /// <c>init_failed</c>, <c>port_taken</c>, <c>disk_full</c>, <c>start_timeout</c> or <c>start_failed</c>.
+    /// It cannot start. The code says why: <c>postgres.settings_invalid</c>, <c>binaries_missing</c>,
+    /// <c>binaries_unusable</c>, <c>account_missing</c>, <c>data_folder_in_use</c>, <c>data_folder_version</c>,
+    /// <c>no_permission</c>, <c>password_missing</c>, <c>init_failed</c>, <c>port_taken</c>, <c>disk_full</c>, <c>start_timeout</c> or <c>start_failed</c>.
     /// </exception>
     public static async Task<EmbeddedPostgres> StartAsync(
         EmbeddedPostgresOptions options, ILogger logger, CancellationToken cancellationToken)
@@ -123,7 +123,8 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             if (exception is NpgsqlException) throw PostgresFailure.NotUsable(_folder, exception);
             throw;
         }
-        LogStarted(version, DataFolder, Port?.ToString(CultureInfo.InvariantCulture) ?? "none", isNew, clock.Elapsed.TotalSeconds);
+        var port = Port?.ToString(CultureInfo.InvariantCulture) ?? "none";
+        LogStarted(version, DataFolder, port, isNew, clock.Elapsed.TotalSeconds);
     }
 
     private async Task InitializeAsync(CancellationToken cancellationToken)
@@ -270,7 +271,8 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     private partial void LogStopped(string dataFolder, string mode);
 
     [LoggerMessage(2103, LogLevel.Warning,
-        "PostgreSQL process {ServerProcess} in {DataFolder} outlived the program that started it; it is stopped and started again")]
+        "PostgreSQL process {ServerProcess} in {DataFolder} outlived the program that started it; " +
+        "it is stopped and started again")]
     private partial void LogOrphan(int serverProcess, string dataFolder);
 
     [LoggerMessage(2104, LogLevel.Warning,

@@ -121,7 +121,7 @@ internal sealed class PostgresFolder : IDisposable
         if (ReadProcessId() is not { } id) return null;
         if (OperatingSystem.IsLinux())
         {
-            // The id may be in use again by something else, or be a dead process that nobody waited for: it has no command line.
+            // The id may be in use again by something else, or a dead process that nobody waited for, with no command line.
             try { return File.ReadAllText($"/proc/{id}/cmdline").Contains(Data, StringComparison.Ordinal) ? id : null; }
             catch (IOException) { return null; }
         }

@@ -87,7 +87,10 @@ public sealed partial class SchemaMigrator
             "select version, name, checksum, applied_at from conclave.schema_version order by version", connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
-            applied.Add(new AppliedScript(reader.GetInt32(0), reader.GetString(1), reader.GetString(2), reader.GetDateTime(3)));
+        {
+            applied.Add(new AppliedScript(
+                reader.GetInt32(0), reader.GetString(1), reader.GetString(2), reader.GetDateTime(3)));
+        }
         return applied;
     }
 
@@ -130,7 +133,8 @@ public sealed partial class SchemaMigrator
         }
         catch (PostgresException exception)
         {
-            var line = exception.Position > 0 && exception.InternalQuery is null ? $" near character {exception.Position}" : "";
+            var line = exception.Position > 0 && exception.InternalQuery is null
+                ? $" near character {exception.Position}" : "";
             throw new SchemaMigrationException("schema.script_failed",
                 $"Script {script.Version:D4}_{script.Name} failed on database '{connection.Database}'{line}: " +
                 $"{exception.MessageText} ({exception.SqlState}). {exception.Detail} It left nothing behind; earlier scripts stay. " +

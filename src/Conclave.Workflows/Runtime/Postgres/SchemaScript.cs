@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 
 namespace Conclave.Workflows.Runtime.Postgres;
 
-/// <summary>One step of the database's tables: <c>Scripts/0007_add_tenant.sql</c> is version 7, named <c>add_tenant</c>.</summary>
+/// <summary>One step of the tables: <c>Scripts/0007_add_tenant.sql</c> is version 7, named <c>add_tenant</c>.</summary>
 /// <remarks>
 /// It runs in a transaction of its own, so it holds no <c>begin</c> or <c>commit</c> and nothing that refuses to run in
 /// one (<c>create index concurrently</c>). Once released it never changes; a correction is a further script.
@@ -37,7 +37,8 @@ internal sealed partial record SchemaScript(int Version, string Name, string Sql
         {
             if (scripts[i].Version == i + 1) continue;
             throw new InvalidOperationException(
-                $"Migration script {i + 1:D4} is missing or there twice: {string.Join(", ", scripts.Select(s => $"{s.Version:D4}_{s.Name}"))}.");
+                $"Migration script {i + 1:D4} is missing or there twice: " +
+                $"{string.Join(", ", scripts.Select(s => $"{s.Version:D4}_{s.Name}"))}.");
         }
         return scripts;
     }

@@ -35,7 +35,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         Assert.Equal("grüße", await QueryAsync(server, "select text from note"));
         Assert.Equal(password, await File.ReadAllTextAsync(Path.Combine(_folder, "password")));
         Assert.Equal("UTF8 C.UTF-8 200", await QueryAsync(server,
-            "select concat_ws(' ', pg_encoding_to_char(encoding), datlocale, current_setting('max_connections')) from pg_database where datname = 'conclave'"));
+            "select concat_ws(' ', pg_encoding_to_char(encoding), datlocale, current_setting('max_connections')) " +
+            "from pg_database where datname = 'conclave'"));
         if (OperatingSystem.IsWindows()) return;
         Assert.Null(server.Port);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_folder, "password")));
@@ -98,7 +99,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         var starts = new[] { Task.Run(() => StartAsync()), Task.Run(() => StartAsync()) };
         await Task.WhenAny(Task.WhenAll(starts));
 
-        var error = Assert.IsType<EmbeddedPostgresException>(Assert.Single(starts, s => s.IsFaulted).Exception!.InnerException);
+        var error = Assert.IsType<EmbeddedPostgresException>(
+            Assert.Single(starts, s => s.IsFaulted).Exception!.InnerException);
         Assert.Equal("postgres.data_folder_in_use", error.Code);
         Assert.Contains(_folder, error.Message, StringComparison.Ordinal);
         Assert.Equal("1", await QueryAsync(await Assert.Single(starts, s => s.IsCompletedSuccessfully), "select '1'"));
@@ -170,7 +172,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Start_NoProgramsInTheFolder_SaysWhatToDo()
     {
-        var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(() => StartAsync(o => o.BinariesFolder = Path.GetTempPath()));
+        var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(
+            () => StartAsync(o => o.BinariesFolder = Path.GetTempPath()));
 
         Assert.Equal("postgres.binaries_missing", error.Code);
         Assert.Contains(Path.GetTempPath().TrimEnd('/'), error.Message, StringComparison.Ordinal);
@@ -243,7 +246,12 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     }
 
     // Killing PostgreSQL loses nothing without fsync: what it wrote is in the system's memory.
-    private EmbeddedPostgresOptions Options() => new() { DataFolder = _folder, DurableWrites = false, SharedBuffersMegabytes = 16 };
+    private EmbeddedPostgresOptions Options() => new()
+    {
+        DataFolder = _folder,
+        DurableWrites = false,
+        SharedBuffersMegabytes = 16,
+    };
 
     private async Task<EmbeddedPostgres> StartAsync(Action<EmbeddedPostgresOptions>? change = null)
     {

@@ -62,7 +62,11 @@ internal static class PostgresServer
             if (await exists.ExecuteScalarAsync() is not null) return name;
             await ExecuteAsync(server.Admin, $"drop database if exists {name}_new with (force)");
             await ExecuteAsync(server.Admin, $"create database {name}_new template template0");
-            var draft = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = name + "_new", Pooling = false };
+            var draft = new NpgsqlConnectionStringBuilder(server.ConnectionString)
+            {
+                Database = name + "_new",
+                Pooling = false,
+            };
             await using (var database = NpgsqlDataSource.Create(draft))
                 await new SchemaMigrator(database, NullLogger<SchemaMigrator>.Instance).MigrateAsync(default);
             await ExecuteAsync(server.Admin, $"alter database {name}_new rename to {name}");
@@ -128,7 +132,12 @@ internal static class PostgresServer
             ConnectionString = connectionString;
             // No preparing and few connections: these only create and drop databases.
             Admin = NpgsqlDataSource.Create(
-                new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = 8, MaxAutoPrepare = 0, CommandTimeout = 120 });
+                new NpgsqlConnectionStringBuilder(connectionString)
+                {
+                    MaxPoolSize = 8,
+                    MaxAutoPrepare = 0,
+                    CommandTimeout = 120,
+                });
         }
 
         public string ConnectionString { get; }

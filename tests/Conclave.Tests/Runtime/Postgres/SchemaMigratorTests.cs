@@ -7,7 +7,8 @@ namespace Conclave.Tests.Runtime.Postgres;
 public sealed class SchemaMigratorTests : IAsyncLifetime
 {
     private static readonly SchemaScript First = new(1, "first", "create table conclave.a (id int primary key)");
-    private static readonly SchemaScript Second = new(2, "second", "create table conclave.b (id int); insert into conclave.b values (1)");
+    private static readonly SchemaScript Second = new(
+        2, "second", "create table conclave.b (id int); insert into conclave.b values (1)");
     private TestDatabase _db = null!;
 
     public async Task InitializeAsync() => _db = await PostgresServer.NewEmptyDatabaseAsync();
@@ -30,7 +31,8 @@ public sealed class SchemaMigratorTests : IAsyncLifetime
     public async Task Migrate_FourAtOnce_EachScriptRunsOnce()
     {
         // Two statements with a pause between them would both succeed in two migrators that did not take turns.
-        SchemaScript slow = new(2, "slow", "create table if not exists conclave.b (id int); select pg_sleep(0.05); insert into conclave.b values (1)");
+        SchemaScript slow = new(2, "slow",
+            "create table if not exists conclave.b (id int); select pg_sleep(0.05); insert into conclave.b values (1)");
         var sources = Enumerable.Range(0, 4).Select(_ => NpgsqlDataSource.Create(_db.ConnectionString)).ToList();
 
         var ran = await Task.WhenAll(sources.Select(s => Task.Run(() => Migrator([First, slow], s).MigrateAsync(default))));
@@ -46,7 +48,8 @@ public sealed class SchemaMigratorTests : IAsyncLifetime
         await Migrator([First]).MigrateAsync(default);
         var changed = First with { Sql = "create table conclave.a (id bigint primary key)" };
 
-        var error = await Assert.ThrowsAsync<SchemaMigrationException>(() => Migrator([Changed(changed), Second]).MigrateAsync(default));
+        var error = await Assert.ThrowsAsync<SchemaMigrationException>(
+            () => Migrator([Changed(changed), Second]).MigrateAsync(default));
 
         Assert.Equal("schema.script_changed", error.Code);
         Assert.Contains("0001_first", error.Message, StringComparison.Ordinal);
@@ -110,7 +113,10 @@ public sealed class SchemaMigratorTests : IAsyncLifetime
         using var cancel = new CancellationTokenSource();
         var migrating = Migrator([First]).MigrateAsync(cancel.Token);
         while (await _db.QueryAsync<long>("select count(*) from pg_locks where locktype = 'advisory' and not granted " +
-            "and database = (select oid from pg_database where datname = current_database())") == 0) await Task.Yield();
+            "and database = (select oid from pg_database where datname = current_database())") == 0 && !migrating.IsCompleted)
+        {
+            await Task.Yield();
+        }
 
         await cancel.CancelAsync();
 
