@@ -14,11 +14,15 @@ public sealed class LocalRun
     private readonly Action<string>? _onLine;
     private readonly List<WorkflowInstance> _instances = [];
     private readonly List<string> _lines = [];
+    private readonly HashSet<string> _delivered = [];
     private readonly Dictionary<string, WorkflowGraph> _graphs = new(StringComparer.Ordinal);
 
     /// <summary>Creates a run.</summary>
     /// <param name="engine">The engine; its library holds the workflows that may be started.</param>
-    /// <param name="onLine">Called with each line as it is written; null only collects them.</param>
+    /// <param name="onLine">
+    /// Called with each line as it is written; then neither lines nor logs are kept, so that a long run takes constant
+    /// memory. Null keeps both.
+    /// </param>
     public LocalRun(WorkflowEngine engine, Action<string>? onLine = null)
     {
         _engine = engine;
@@ -121,8 +125,6 @@ public sealed class LocalRun
             await _engine.ResumeAsync(bookmark.Context.Instance, bookmark, published.Payload, new Host(this, 0), cancellationToken);
     }
 
-    private readonly HashSet<string> _delivered = [];
-
     /// <summary>The bookmark of the parent that waits for a child to finish; each child is reported once.</summary>
     private Bookmark? FindWaiting(WorkflowInstance child)
     {
@@ -162,8 +164,20 @@ public sealed class LocalRun
 
     private void WriteLine(string text)
     {
-        _lines.Add(text);
-        _onLine?.Invoke(text);
+        if (_onLine is null)
+            _lines.Add(text);
+        else
+            _onLine(text);
+    }
+
+    /// <summary>Forgets what it is given.</summary>
+    private sealed class NoLog : IExecutionLogSink
+    {
+        public static NoLog Instance { get; } = new();
+
+        public void Write(WorkflowInstance instance, ReadOnlySpan<LogEntry> entries)
+        {
+        }
     }
 
     /// <summary>How an instance stood when it first waited.</summary>
@@ -188,6 +202,7 @@ public sealed class LocalRun
         {
             _run = run;
             Depth = depth;
+            LogSink = run._onLine is null ? null : NoLog.Instance;
         }
 
         public override void WriteLine(string? text) => _run.WriteLine(text ?? "");

@@ -92,6 +92,8 @@ internal static class EngineBenchmarks
         var graph = Compile(engine, Definitions.FlowchartLoop(Rounds));
         var sink = new CountingSink();
         var host = new WorkflowHost { LogSink = sink };
+        var warmUp = engine.CreateInstance(Compile(engine, Definitions.FlowchartLoop(Rounds / 10)));
+        await engine.RunAsync(warmUp, new WorkflowHost { LogSink = new CountingSink() }, default);
         GC.Collect();
         var before = GC.GetTotalMemory(forceFullCollection: true);
         var allocated = GC.GetTotalAllocatedBytes(precise: true);
