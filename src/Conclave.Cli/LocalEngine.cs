@@ -2,6 +2,7 @@ using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Expressions.Scripting;
+using Conclave.Workflows.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Conclave.Cli;
@@ -12,13 +13,14 @@ internal sealed class LocalEngine : IAsyncDisposable
     private readonly ScriptRunnerPool _runners = new(
         new ScriptRunnerOptions { Runners = 1 }, NullLogger<ScriptRunnerPool>.Instance, TimeProvider.System);
 
-    public LocalEngine(WorkflowLibrary? library = null, bool allowCSharp = false, FlowchartMode mode = FlowchartMode.Counter)
+    public LocalEngine(WorkflowLibrary? library = null, bool allowCSharp = false, FlowchartMode mode = FlowchartMode.Counter, IReadOnlyList<string>? allowedHosts = null)
     {
         var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_runners), new LiquidSyntax(_runners));
         Engine = new WorkflowEngine(
             new WorkflowEngineOptions { AllowCSharp = allowCSharp, FlowchartMode = mode },
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
-            library: library);
+            library: library,
+            http: new OutboundHttp(new OutboundHttpOptions { AllowedHosts = allowedHosts ?? [] }));
     }
 
     public WorkflowEngine Engine { get; }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Http;
 
 namespace Conclave.Cli;
 
@@ -24,10 +25,14 @@ internal static class RunCommand
         var resumeAll = new Option<bool>("--resume-all") { Description = "Resume everything the workflow waits for at once, until it ends." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object that tells everything about the run." };
         var allowCSharp = new Option<bool>("--allow-csharp") { Description = "Let C# in the definition run with your rights." };
+        var allowHost = new Option<string[]>("--allow-host")
+        {
+            Description = "A host, or host:port, that the workflow may reach although it is not on the public internet, for example localhost:8080.",
+        };
         var correlationId = new Option<string?>("--correlation-id") { Description = "Correlation id of the instance." };
         var command = new Command("run", "Run a workflow definition in memory.")
         {
-            file, with, input, flowchart, resumeAll, json, allowCSharp, correlationId,
+            file, with, input, flowchart, resumeAll, json, allowCSharp, allowHost, correlationId,
         };
         command.SetAction((result, cancellationToken) => RunAsync(
             result.GetRequiredValue(file),
@@ -39,6 +44,7 @@ internal static class RunCommand
                 result.GetValue(resumeAll),
                 result.GetValue(json),
                 result.GetValue(allowCSharp),
+                result.GetValue(allowHost) ?? [],
                 result.GetValue(correlationId)),
             cancellationToken));
         return command;
@@ -55,7 +61,13 @@ internal static class RunCommand
         if (await ReadInputsAsync(inputs, definition, cancellationToken) is not { } values)
             return ExitCodes.CannotBeLoaded;
 
-        await using var local = new LocalEngine(library, settings.AllowCSharp, settings.Mode);
+        foreach (var problem in new OutboundHttpOptions { AllowedHosts = settings.AllowedHosts }.Validate())
+        {
+            await Console.Error.WriteLineAsync($"--allow-host: {problem}");
+            return ExitCodes.CannotBeLoaded;
+        }
+
+        await using var local = new LocalEngine(library, settings.AllowCSharp, settings.Mode, settings.AllowedHosts);
         WorkflowGraph graph;
         try
         {
@@ -143,5 +155,5 @@ internal static class RunCommand
             : value;
 
     private sealed record Settings(
-        FlowchartMode Mode, bool IsModeGiven, bool ResumeAll, bool Json, bool AllowCSharp, string? CorrelationId);
+        FlowchartMode Mode, bool IsModeGiven, bool ResumeAll, bool Json, bool AllowCSharp, string[] AllowedHosts, string? CorrelationId);
 }

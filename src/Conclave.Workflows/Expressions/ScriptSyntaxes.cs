@@ -10,6 +10,9 @@ public sealed class JavaScriptSyntax(ScriptRunnerPool runners) : IExpressionSynt
     /// <inheritdoc/>
     public string Type => "JavaScript";
 
+    /// <summary>The pool that evaluates; activities use it too.</summary>
+    internal ScriptRunnerPool Runners => runners;
+
     /// <inheritdoc/>
     public CompiledExpression Compile(ExpressionSource source)
     {

@@ -133,15 +133,17 @@ public sealed class DispatchWorkflow : Activity
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Describes the instance to start. Its id follows from the activity's execution, so that a burst that is repeated starts it once.</summary>
     internal static ChildWorkflowRequest Request(
-        ActivityContext context, string? definitionId, string? correlationId, IReadOnlyDictionary<string, object?> input)
+        ActivityContext context, string? definitionId, string? correlationId, IReadOnlyDictionary<string, object?> input, int item = 0)
     {
         if (string.IsNullOrEmpty(definitionId))
             throw new WorkflowException("workflow.not_chosen", $"{context.Node}: no workflow is chosen.");
         if (context.Engine.Library.FindPublished(definitionId) is null)
             throw new WorkflowException("workflow.not_found", $"{context.Node}: no published workflow has the definition id '{definitionId}'.");
+        var childId = item == 0 ? $"{context.Instance.Id}-{context.Number}" : $"{context.Instance.Id}-{context.Number}-{item}";
         return new ChildWorkflowRequest(
-            Guid.CreateVersion7(context.Time.GetUtcNow()).ToString("N"),
+            childId,
             definitionId,
             string.IsNullOrEmpty(correlationId) ? null : correlationId,
             input,
@@ -216,9 +218,8 @@ public sealed class BulkDispatchWorkflows : Activity
 
             context.Arguments = [new DynamicVariable("item", item)];
             var correlationId = await context.EvaluateAsync(CorrelationIdFunction);
-            var request = DispatchWorkflow.Request(context, context.Get(WorkflowDefinitionId), correlationId, input);
+            var request = DispatchWorkflow.Request(context, context.Get(WorkflowDefinitionId), correlationId, input, ++context.Counter);
             context.Request(new WorkflowDispatched(context.Number, request, waits ? Node.Type : null, channel));
-            context.Counter++;
         }
 
         if (!waits)

@@ -110,7 +110,8 @@ public sealed class RunTask : Activity
         var name = context.Get(TaskName);
         if (string.IsNullOrEmpty(name))
             throw new WorkflowException("run_task.missing_name", $"{Node}: the task has no name.");
-        var taskId = Guid.CreateVersion7(context.Time.GetUtcNow()).ToString("N");
+        // From the execution, so that a burst that is repeated asks for the same task.
+        var taskId = $"{context.Instance.Id}-{context.Number}";
         context.Set(TaskId, taskId);
         context.Request(new TaskRequested(context.Number, taskId, name, context.Get(Payload)));
         context.CreateBookmark(null, new BookmarkPayload("RunTaskStimulus", ("TaskId", taskId), ("TaskName", name)));
