@@ -6,7 +6,7 @@ namespace Conclave.Workflows.Execution;
 
 /// <summary>One execution of one activity: what it reads, sets, schedules and waits for.</summary>
 /// <remarks>Contexts are reused. Do not keep one after the activity completed.</remarks>
-public sealed class ActivityContext
+public sealed partial class ActivityContext
 {
     private ActivityContext? _next;
     private ActivityContext? _previous;
@@ -136,14 +136,6 @@ public sealed class ActivityContext
         return value is null ? default : (T)value;
     }
 
-    /// <summary>Sets an output, and whatever the author captures it in.</summary>
-    /// <exception cref="ValueConversionException">The value does not fit the type of the variable that captures it.</exception>
-    public void Set<T>(Output<T>? output, T? value)
-    {
-        if (output is not null)
-            SetOutput(output, value is bool flag ? ValueConverter.Box(flag) : value);
-    }
-
     /// <summary>Schedules a child. It runs when its turn comes; <see cref="Activity.OnChildCompletedAsync"/> follows.</summary>
     public void Schedule(ActivityNode child) => Schedule(child, 0, null);
 
@@ -202,144 +194,6 @@ public sealed class ActivityContext
     /// <summary>Asks the host for something that happens once the burst is committed.</summary>
     public void Request(WorkflowEffect effect) => Instance.EffectList.Add(effect);
 
-    /// <summary>The value of a variable of this scope or around it, by name; null when there is none.</summary>
-    public object? GetVariable(string name) => TryGetVariable(name, out var value) ? value : null;
-
-    /// <summary>Looks a variable up by name, from the inside out.</summary>
-    public bool TryGetVariable(string name, out object? value)
-    {
-        for (var context = this; context is not null; context = context.Parent)
-        {
-            if (context.Dynamic is { } dynamic)
-            {
-                foreach (var variable in dynamic)
-                {
-                    if (!variable.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                        continue;
-                    value = variable.Value;
-                    return true;
-                }
-            }
-
-            var declared = context.Node.Variables;
-            for (var i = 0; i < declared.Count; i++)
-            {
-                if (!declared[i].Definition.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                    continue;
-                value = context.Variables![i];
-                return true;
-            }
-
-            if (context.Node.Activity is Workflow)
-                break;
-        }
-
-        value = null;
-        return false;
-    }
-
-    /// <summary>Sets a variable by name; one that does not exist is added to the workflow.</summary>
-    /// <exception cref="ValueConversionException">The value does not fit the variable's type.</exception>
-    public void SetVariable(string name, object? value)
-    {
-        var context = this;
-        for (; ; context = context.Parent!)
-        {
-            if (context.Dynamic is { } dynamic
-                && Array.Find(dynamic, v => v.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } existing)
-            {
-                existing.Value = value;
-                return;
-            }
-
-            var declared = context.Node.Variables;
-            for (var i = 0; i < declared.Count; i++)
-            {
-                if (!declared[i].Definition.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                    continue;
-                context.Variables![i] = ValueConverter.Convert(value, declared[i].Type);
-                return;
-            }
-
-            if (context.Node.Activity is Workflow || context.Parent is null)
-                break;
-        }
-
-        context.Dynamic = [.. context.Dynamic ?? [], new DynamicVariable(name, value)];
-    }
-
-    /// <summary>Sets a variable that belongs to an execution around this one, such as a loop's current value.</summary>
-    internal bool TrySetDynamic(string name, object? value)
-    {
-        for (var context = this; context is not null; context = context.Parent)
-        {
-            if (Array.Find(context.Dynamic ?? [], v => v.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } variable)
-            {
-                variable.Value = value;
-                return true;
-            }
-
-            if (context.Node.Activity is Workflow)
-                break;
-        }
-
-        return false;
-    }
-
-    /// <summary>The value of a compiled variable.</summary>
-    internal object? GetVariable(ScopeVariable variable) => ScopeOf(variable).Variables![variable.Slot];
-
-    /// <summary>Sets a compiled variable, converted to its type.</summary>
-    internal void SetVariable(ScopeVariable variable, object? value) =>
-        ScopeOf(variable).Variables![variable.Slot] = ValueConverter.Convert(value, variable.Type);
-
-    /// <summary>The value of a workflow input: of the workflow used as an activity around this one, or of the instance.</summary>
-    internal object? GetInput(string name)
-    {
-        var workflow = this;
-        while (workflow.Node.Activity is not Workflow)
-            workflow = workflow.Parent!;
-        if (workflow.Parent is null)
-            return Find(Instance.Input, name);
-        var declared = workflow.Node.Variables;
-        for (var i = 0; i < declared.Count; i++)
-        {
-            if (declared[i].IsInput && declared[i].Definition.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                return workflow.Variables![i];
-        }
-
-        return null;
-    }
-
-    /// <summary>Sets an output of the nearest workflow used as an activity that declares it, else of the instance.</summary>
-    internal void SetWorkflowOutput(string name, object? value)
-    {
-        for (var context = this; context is not null; context = context.Parent)
-        {
-            if (context.Node.Activity is WorkflowDefinitionActivity activity && activity.FindOutput(name) is { } output)
-            {
-                context.SetOutput(output, value);
-                return;
-            }
-        }
-
-        Instance.SetOutput(name, value);
-    }
-
-    internal void SetOutput(Output output, object? value)
-    {
-        Outputs ??= new object?[Node.Outputs.Length];
-        Outputs[output.Index] = value;
-        if (output.Variable is { } variable)
-            (Parent ?? this).SetVariable(variable, value);
-        else if (output.Target is { } target)
-            SetTarget(target, value);
-        if (Instance.ActivityOutputs is { } kept)
-            kept[Node.Index] = Outputs;
-        if (output.Name == "Result")
-            Instance.LastResult = value;
-    }
-
     /// <summary>Asks every loop and sequence up to the nearest loop to end.</summary>
     internal void Break()
     {
@@ -391,8 +245,6 @@ public sealed class ActivityContext
             RemoveBookmarks();
         Instance.Record(this, ExecutionEvent.Canceled, Details());
     }
-
-    internal void RestoreOutputs(object?[]? outputs) => Outputs = outputs;
 
     internal void RemoveBookmarks()
     {
@@ -472,41 +324,11 @@ public sealed class ActivityContext
         ActiveChildren++;
     }
 
-    private void SetTarget(string target, object? value)
-    {
-        var owner = Parent ?? this;
-        if (Node.Definition.Outputs.Any(o => o.Name == target))
-            owner.SetWorkflowOutput(target, value);
-        else if (owner.TryGetVariable(target, out _))
-            owner.SetVariable(target, value);
-    }
-
-    private ActivityContext ScopeOf(ScopeVariable variable)
-    {
-        var context = this;
-        while (context.Node != variable.Scope)
-            context = context.Parent ?? throw new WorkflowException("variable.not_found", $"Variable '{variable.Definition.Name}' is not in the scope of {Node}.");
-        return context;
-    }
-
     private ActivityDetails? Details()
     {
         if (Inputs is null && Outputs is null && Outcomes is null)
             return null;
         var keepsValues = !Node.LogPersistence.ExcludesAll;
         return new ActivityDetails(keepsValues ? Inputs : null, keepsValues ? Outputs : null, Outcomes);
-    }
-
-    private static object? Find(IReadOnlyDictionary<string, object?> values, string name)
-    {
-        if (values.TryGetValue(name, out var value))
-            return value;
-        foreach (var (key, candidate) in values)
-        {
-            if (key.Equals(name, StringComparison.OrdinalIgnoreCase))
-                return candidate;
-        }
-
-        return null;
     }
 }
