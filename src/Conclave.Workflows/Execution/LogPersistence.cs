@@ -33,13 +33,13 @@ public sealed class LogPersistence
     /// <summary>Whether an output's value is kept.</summary>
     public bool IncludesOutput(string name) => _outputs?.TryGetValue(name, out var included) == true ? included : _default;
 
-    /// <summary>Reads the settings of an activity.</summary>
+    /// <summary>Reads the settings of an activity; undefined properties of the activity give those of the workflow.</summary>
     public static LogPersistence Read(JsonElement activityProperties, JsonElement workflowProperties)
     {
         var workflow = Default(workflowProperties) ?? true;
         var isIncluded = Default(activityProperties) ?? workflow;
-        return new LogPersistence(
-            isIncluded, Map(activityProperties, "inputs", workflow), Map(activityProperties, "outputs", workflow));
+        var (inputs, outputs) = (Map(activityProperties, "inputs", workflow), Map(activityProperties, "outputs", workflow));
+        return isIncluded && inputs is null && outputs is null ? IncludeAll : new LogPersistence(isIncluded, inputs, outputs);
     }
 
     private static bool? Default(JsonElement properties)

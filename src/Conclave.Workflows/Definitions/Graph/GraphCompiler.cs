@@ -11,6 +11,7 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
     private readonly List<ActivityNode> _nodes = new(16);
     private readonly List<DefinitionProblem> _problems = [];
     private HashSet<string> _workflowIds = [];
+    private LogPersistence _logPersistence = LogPersistence.IncludeAll;
     private readonly List<WorkflowDefinition> _enclosing = [];
     private bool _isFatal;
 
@@ -33,8 +34,9 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
         if (!MayNest(workflow, parent))
             return null;
         _enclosing.Add(workflow);
-        var outerIds = _workflowIds;
+        var (outerIds, outerLogPersistence) = (_workflowIds, _logPersistence);
         _workflowIds = [];
+        _logPersistence = LogPersistence.Read(default, workflow.CustomProperties);
         var type = engine.Catalog.Find("Elsa.Workflow")!;
         var activity = (Workflow)type.Create(out var outputs);
         var node = new ActivityNode("", type.Descriptor.TypeName, 1, activity, type.Descriptor, parent)
@@ -49,6 +51,7 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
         node.Id = NewWorkflowId();
         outerIds.UnionWith(_workflowIds);
         _workflowIds = outerIds;
+        _logPersistence = outerLogPersistence;
         return node;
     }
 
@@ -95,6 +98,7 @@ internal sealed class GraphCompiler(WorkflowDefinition definition, WorkflowEngin
             Outputs = outputs,
             Json = json,
             Kind = type,
+            LogPersistence = _logPersistence,
         };
         if (activity is WorkflowDefinitionActivity composite)
             composite.Target = workflow!;
