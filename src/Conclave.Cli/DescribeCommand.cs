@@ -54,7 +54,7 @@ internal static class DescribeCommand
 
     private static void List(ActivityCatalog catalog, bool json)
     {
-        var descriptors = catalog.Types.Select(t => t.Descriptor).Where(d => d.IsBrowsable).ToList();
+        var descriptors = catalog.Types.Select(t => t.Descriptor).ToList();
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(descriptors, Json));
@@ -97,7 +97,9 @@ internal static class DescribeCommand
     }
 
     private static string Help(InputDescriptor input) =>
-        input.Options.Count > 0 ? $"{input.Description} One of {string.Join(", ", input.Options)}." : input.Description ?? "";
+        input.Options.Count > 0
+            ? $"{input.Description} One of {string.Join(", ", input.Options.Where(o => o.Length > 0))}."
+            : input.Description ?? "";
 
     private static string Text(object? value) => ValueConverter.ToText(value) ?? "";
 }

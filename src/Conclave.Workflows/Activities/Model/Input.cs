@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Conclave.Workflows.Expressions;
 
 namespace Conclave.Workflows.Activities;
@@ -11,7 +12,7 @@ public abstract class Input
     /// <summary>Place of the evaluated value in the activity's context; -1 when the value is literal.</summary>
     internal int Slot { get; set; } = -1;
 
-    /// <summary>The literal value, boxed.</summary>
+    /// <summary>The literal value, boxed; JSON that nobody gave is null, for it cannot be written.</summary>
     internal abstract object? LiteralValue { get; }
 
     /// <summary>Converts an evaluated value to the input's type.</summary>
@@ -25,7 +26,7 @@ public sealed class Input<T>(T? literal = default) : Input
     /// <summary>The literal value.</summary>
     public T? Literal { get; internal set; } = literal;
 
-    internal override object? LiteralValue => Literal;
+    internal override object? LiteralValue => Literal is JsonElement { ValueKind: JsonValueKind.Undefined } ? null : Literal;
 
     internal override object? ConvertValue(object? value)
     {
