@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
 
 namespace Conclave.Cli;
 
@@ -7,7 +8,10 @@ namespace Conclave.Cli;
 internal static class DefinitionFiles
 {
     /// <summary>Reads one file; null when it cannot be read, after saying why.</summary>
-    public static async Task<WorkflowDefinition?> ReadAsync(FileInfo file, CancellationToken cancellationToken)
+    /// <param name="file">The file.</param>
+    /// <param name="engine">Finds, in a file that cannot be read, what else is wrong with it; null for only what the reader says.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    public static async Task<WorkflowDefinition?> ReadAsync(FileInfo file, WorkflowEngine? engine, CancellationToken cancellationToken)
     {
         try
         {
@@ -17,6 +21,8 @@ internal static class DefinitionFiles
         catch (WorkflowDefinitionException exception)
         {
             Report(file, exception.Problems);
+            if (engine is not null && exception.Readable is { } readable)
+                Report(file, Problems(readable, engine));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -40,19 +46,32 @@ internal static class DefinitionFiles
                 {
                     if (!await LooksLikeDefinitionAsync(file, cancellationToken))
                         continue;
-                    if (await ReadAsync(file, cancellationToken) is { } definition)
+                    if (await ReadAsync(file, null, cancellationToken) is { } definition)
                         library.Add(definition);
                     else
                         isComplete = false;
                 }
             }
-            else if (await ReadAsync(new FileInfo(source.FullName), cancellationToken) is { } definition)
+            else if (await ReadAsync(new FileInfo(source.FullName), null, cancellationToken) is { } definition)
                 library.Add(definition);
             else
                 isComplete = false;
         }
 
         return isComplete;
+    }
+
+    /// <summary>What publishing would say about a definition.</summary>
+    public static IReadOnlyList<DefinitionProblem> Problems(WorkflowDefinition definition, WorkflowEngine engine)
+    {
+        try
+        {
+            return engine.Compile(definition).Problems;
+        }
+        catch (WorkflowDefinitionException exception)
+        {
+            return exception.Problems;
+        }
     }
 
     /// <summary>Writes problems to standard error, one per line with the file they are in.</summary>

@@ -17,7 +17,7 @@ internal static class FormatCommand
 
     private static async Task<int> FormatAsync(FileInfo file, bool write, CancellationToken cancellationToken)
     {
-        if (await DefinitionFiles.ReadAsync(file, cancellationToken) is not { } definition)
+        if (await DefinitionFiles.ReadAsync(file, null, cancellationToken) is not { } definition)
             return ExitCodes.CannotBeLoaded;
         byte[] formatted = [.. WorkflowDefinitionWriter.Write(definition), (byte)'\n'];
         if (!write)

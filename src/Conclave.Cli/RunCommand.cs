@@ -53,21 +53,22 @@ internal static class RunCommand
     private static async Task<int> RunAsync(
         FileInfo file, FileSystemInfo[] with, string[] inputs, Settings settings, CancellationToken cancellationToken)
     {
-        var library = new WorkflowLibrary();
-        var isComplete = await DefinitionFiles.AddAsync(library, with, cancellationToken);
-        if (await DefinitionFiles.ReadAsync(file, cancellationToken) is not { } definition || !isComplete)
-            return ExitCodes.CannotBeLoaded;
-        library.Add(definition);
-        if (await ReadInputsAsync(inputs, definition, cancellationToken) is not { } values)
-            return ExitCodes.CannotBeLoaded;
-
         foreach (var problem in new OutboundHttpOptions { AllowedHosts = settings.AllowedHosts }.Validate())
         {
             await Console.Error.WriteLineAsync($"--allow-host: {problem}");
             return ExitCodes.CannotBeLoaded;
         }
 
+        var library = new WorkflowLibrary();
         await using var local = new LocalEngine(library, settings.AllowCSharp, settings.Mode, settings.AllowedHosts);
+        var isComplete = await DefinitionFiles.AddAsync(library, with, cancellationToken);
+        if (await DefinitionFiles.ReadAsync(file, local.Engine, cancellationToken) is not { } definition || !isComplete)
+            return ExitCodes.CannotBeLoaded;
+        library.Add(definition);
+        if (await ReadInputsAsync(inputs, definition, cancellationToken) is not { } values)
+            return ExitCodes.CannotBeLoaded;
+        WarnOfUndeclared(values.Keys, definition);
+
         WorkflowGraph graph;
         try
         {
@@ -135,6 +136,16 @@ internal static class RunCommand
         }
 
         return values;
+    }
+
+    /// <summary>Scripts may read inputs that nothing declares, so a strange name is no error; most often it is a slip.</summary>
+    private static void WarnOfUndeclared(IEnumerable<string> names, WorkflowDefinition definition)
+    {
+        var declared = definition.Inputs.Select(i => i.Name).ToList();
+        if (declared.Count == 0)
+            return;
+        foreach (var name in names.Except(declared))
+            Console.Error.WriteLine($"--input {name}: warning: the workflow declares no such input; it has {string.Join(", ", declared)}.");
     }
 
     private static object? JsonOrText(string text)

@@ -24,13 +24,13 @@ internal static class ValidateCommand
         await using var local = new LocalEngine(library, allowCSharp);
         foreach (var file in files)
         {
-            if (await DefinitionFiles.ReadAsync(file, cancellationToken) is not { } definition)
+            if (await DefinitionFiles.ReadAsync(file, local.Engine, cancellationToken) is not { } definition)
             {
                 isValid = false;
                 continue;
             }
 
-            var problems = Problems(definition, local);
+            var problems = DefinitionFiles.Problems(definition, local.Engine);
             DefinitionFiles.Report(file, problems);
             if (problems.Any(p => p.Severity == ProblemSeverity.Error))
                 isValid = false;
@@ -39,17 +39,5 @@ internal static class ValidateCommand
         }
 
         return isValid ? ExitCodes.Finished : ExitCodes.CannotBeLoaded;
-    }
-
-    private static IReadOnlyList<DefinitionProblem> Problems(WorkflowDefinition definition, LocalEngine local)
-    {
-        try
-        {
-            return local.Engine.Compile(definition).Problems;
-        }
-        catch (WorkflowDefinitionException exception)
-        {
-            return exception.Problems;
-        }
     }
 }

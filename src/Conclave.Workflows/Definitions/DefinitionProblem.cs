@@ -51,4 +51,10 @@ public sealed class WorkflowDefinitionException : Exception
 
     /// <summary>Every problem that was found, in document order.</summary>
     public IReadOnlyList<DefinitionProblem> Problems { get; }
+
+    /// <summary>
+    /// What could be read in spite of the problems, so that compiling it finds the others too; null when there is no
+    /// root activity to look at. Never to be stored or run.
+    /// </summary>
+    public WorkflowDefinition? Readable { get; init; }
 }

@@ -518,11 +518,25 @@ public sealed class BadInputTests
         catch (WorkflowDefinitionException exception)
         {
             Assert.All(exception.Problems, p => Assert.NotEmpty(p.Message));
+            if (exception.Readable is { } readable)
+                CompilesOrSaysWhy(readable);
             return;
         }
 
         Engine.RunAsync(instance, new QuietHost(), CancellationToken.None).AsTask().GetAwaiter().GetResult();
         TestRun.Restore(instance);
+    }
+
+    private static void CompilesOrSaysWhy(WorkflowDefinition definition)
+    {
+        try
+        {
+            Engine.Compile(definition);
+        }
+        catch (WorkflowDefinitionException exception)
+        {
+            Assert.All(exception.Problems, p => Assert.NotEmpty(p.Message));
+        }
     }
 
     private static List<DefinitionProblem> Problems(string document)
