@@ -7,24 +7,47 @@ namespace Conclave.Workflows.Definitions;
 public sealed class WorkflowLibrary
 {
     private readonly ConcurrentDictionary<string, WorkflowDefinition> _versions = new(StringComparer.Ordinal);
+    private readonly Lock _writing = new();
+
+    // Versions of each workflow, best first: the published one, then by number. Replaced as a whole.
+    private readonly ConcurrentDictionary<string, WorkflowDefinition[]> _workflows = new(StringComparer.Ordinal);
 
     /// <summary>All versions of all workflows.</summary>
     public IEnumerable<WorkflowDefinition> Definitions => _versions.Values;
 
     /// <summary>Adds a version, or replaces the one with the same id.</summary>
-    public void Add(WorkflowDefinition definition) => _versions[definition.Id] = definition;
+    public void Add(WorkflowDefinition definition)
+    {
+        lock (_writing)
+        {
+            Remove(definition.Id);
+            _versions[definition.Id] = definition;
+            var others = _workflows.GetValueOrDefault(definition.DefinitionId, []);
+            _workflows[definition.DefinitionId] =
+                [.. others.Append(definition).OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version)];
+        }
+    }
 
     /// <summary>Removes a version.</summary>
-    public bool Remove(string versionId) => _versions.TryRemove(versionId, out _);
+    public bool Remove(string versionId)
+    {
+        lock (_writing)
+        {
+            if (!_versions.TryRemove(versionId, out var definition))
+                return false;
+            _workflows[definition.DefinitionId] = Array.FindAll(_workflows[definition.DefinitionId], d => d.Id != versionId);
+            return true;
+        }
+    }
 
     /// <summary>Finds one version by its id.</summary>
     public WorkflowDefinition? FindVersion(string versionId) => _versions.GetValueOrDefault(versionId);
 
+    /// <summary>The versions of a workflow that are known here, the published one first and then by number.</summary>
+    public IReadOnlyList<WorkflowDefinition> VersionsOf(string definitionId) => _workflows.GetValueOrDefault(definitionId, []);
+
     /// <summary>Finds the version of a workflow that starts when somebody asks for it: the published one, else the newest.</summary>
-    public WorkflowDefinition? FindPublished(string definitionId) => _versions.Values
-        .Where(d => d.DefinitionId == definitionId)
-        .OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version)
-        .FirstOrDefault();
+    public WorkflowDefinition? FindPublished(string definitionId) => VersionsOf(definitionId) is [var best, ..] ? best : null;
 
     /// <summary>
     /// Finds the workflow that an activity's JSON refers to: by version id, then by definition id and version, then by
@@ -36,12 +59,10 @@ public sealed class WorkflowLibrary
             return null;
         if (JsonShapes.GetString(activity, "workflowDefinitionVersionId") is { } versionId && FindVersion(versionId) is { } exact)
             return exact;
-        var candidates = JsonShapes.GetString(activity, "workflowDefinitionId") is { Length: > 0 } definitionId
-            ? _versions.Values.Where(d => d.DefinitionId == definitionId).ToList()
-            : [];
+        var candidates = JsonShapes.GetString(activity, "workflowDefinitionId") is { Length: > 0 } definitionId ? VersionsOf(definitionId) : [];
         if (candidates.Count == 0)
-            candidates = _versions.Values.Where(d => d.Options.UsableAsActivity == true && d.ActivityTypeName == typeName).ToList();
-        return candidates.Find(d => d.Version == version)
-            ?? candidates.OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version).FirstOrDefault();
+            candidates = [.. _versions.Values.Where(d => d.Options.UsableAsActivity == true && d.ActivityTypeName == typeName)
+                .OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version)];
+        return candidates.FirstOrDefault(d => d.Version == version) ?? (candidates is [var best, ..] ? best : null);
     }
 }

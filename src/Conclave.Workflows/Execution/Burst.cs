@@ -62,8 +62,13 @@ public sealed class Burst
     internal async ValueTask RunAsync()
     {
         var scheduler = Instance.Scheduler;
-        while (Instance.SubStatus == WorkflowSubStatus.Executing && scheduler.TryDequeue(out var item))
+        var commits = Host.CommitPoints;
+        while (Instance.SubStatus == WorkflowSubStatus.Executing)
         {
+            if (commits is not null && scheduler.TryPeek(out var next) && commits.IsBefore(next.Node))
+                await commits.CommitAsync(Instance, _cancellationToken);
+            if (!scheduler.TryDequeue(out var item))
+                break;
             if (item.Owner is { } owner)
             {
                 if (owner.Number != item.OwnerNumber || owner.Status != ActivityStatus.Running)
@@ -113,6 +118,9 @@ public sealed class Burst
             if (Host.LogSink is { } sink && Instance.Log.Count >= 1024)
                 Instance.Log.Drain(Instance, sink);
             Host.AfterActivity?.Invoke();
+            // Nothing left to run: the burst ends here and is stored as a whole.
+            if (commits is not null && scheduler.Count > 0 && Instance.SubStatus == WorkflowSubStatus.Executing && commits.IsAfter(item.Node))
+                await commits.CommitAsync(Instance, _cancellationToken);
         }
 
         Instance.Executing = null;
@@ -222,7 +230,7 @@ public sealed class Burst
         await context.Node.Activity.ExecuteAsync(context);
     }
 
-    private static async ValueTask EvaluateInputsAsync(ActivityContext context)
+    internal static async ValueTask EvaluateInputsAsync(ActivityContext context)
     {
         var inputs = context.Node.EvaluatedInputs;
         var values = context.Inputs ??= new object?[inputs.Length];

@@ -15,9 +15,12 @@ public static class InstanceSerializer
     public const byte FormatVersion = 1;
 
     /// <summary>Writes the state of an instance.</summary>
-    public static void Write(WorkflowInstance instance, IBufferWriter<byte> buffer)
+    /// <param name="instance">The instance.</param>
+    /// <param name="buffer">Receives the state.</param>
+    /// <param name="large">Receives values too large for the state; null keeps everything in it.</param>
+    public static void Write(WorkflowInstance instance, IBufferWriter<byte> buffer, LargeStateValues? large = null)
     {
-        var writer = new StateWriter(buffer);
+        var writer = new StateWriter(buffer, large);
         writer.Byte(FormatVersion);
         writer.Byte((byte)instance.SubStatus);
         writer.Byte((byte)instance.FlowchartMode);
@@ -56,12 +59,15 @@ public static class InstanceSerializer
     /// <param name="graph">The version that the instance runs.</param>
     /// <param name="state">What <see cref="Write"/> wrote.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="large">Values that <see cref="Write"/> put beside the state; null when they were not read.</param>
     /// <exception cref="InvalidDataException">The state is damaged, newer than this engine, or of another workflow.</exception>
-    public static WorkflowInstance Read(string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time)
+    /// <exception cref="LargeValuesNeededException">The state refers to <paramref name="large"/>, which is null.</exception>
+    public static WorkflowInstance Read(
+        string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time, IReadOnlyDictionary<string, byte[]>? large = null)
     {
         try
         {
-            return ReadState(id, graph, state, time);
+            return ReadState(id, graph, state, time, large);
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException
                                               or JsonException or Expressions.ValueConversionException)
@@ -70,9 +76,10 @@ public static class InstanceSerializer
         }
     }
 
-    private static WorkflowInstance ReadState(string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time)
+    private static WorkflowInstance ReadState(
+        string id, WorkflowGraph graph, ReadOnlySpan<byte> state, TimeProvider time, IReadOnlyDictionary<string, byte[]>? large)
     {
-        var reader = new StateReader(state);
+        var reader = new StateReader(state, large);
         if (reader.Byte() is var version and not FormatVersion)
             throw new InvalidDataException($"The state of instance {id} has format {version}; this engine reads up to {FormatVersion}.");
         var subStatus = (WorkflowSubStatus)reader.Byte();
@@ -197,7 +204,7 @@ public static class InstanceSerializer
         var changed = 0;
         for (var i = 0; i < declared.Count; i++)
         {
-            if (!Equals(values![i], declared[i].Default))
+            if (IsWritten(declared[i], values![i]))
                 changed++;
         }
 
@@ -206,11 +213,13 @@ public static class InstanceSerializer
             return;
         for (var i = 0; i < declared.Count; i++)
         {
-            if (Equals(values![i], declared[i].Default))
+            if (!IsWritten(declared[i], values![i]))
                 continue;
             writer.Text(declared[i].Definition.Id);
             writer.Value(values[i]);
         }
+
+        static bool IsWritten(ScopeVariable variable, object? value) => variable.IsStored && !Equals(value, variable.Default);
     }
 
     private static void ReadVariables(ref StateReader reader, ActivityContext context)
@@ -313,15 +322,7 @@ public static class InstanceSerializer
         writer.Int(incident.ActivityInstance);
         writer.Text(incident.Message);
         writer.Long(incident.Timestamp.UtcTicks);
-        for (var exception = incident.Exception; exception is not null; exception = exception.Inner)
-        {
-            writer.Bool(true);
-            writer.Text(exception.Type);
-            writer.Text(exception.Message);
-            writer.Text(exception.StackTrace);
-        }
-
-        writer.Bool(false);
+        StateExceptions.Write(ref writer, incident.Exception);
     }
 
     private static Incident ReadIncident(ref StateReader reader)
@@ -332,12 +333,7 @@ public static class InstanceSerializer
         var number = reader.Int();
         var message = reader.Text() ?? "";
         var timestamp = new DateTimeOffset(reader.Long(), TimeSpan.Zero);
-        var exceptions = new Stack<(string Type, string Message, string? StackTrace)>();
-        while (reader.Bool())
-            exceptions.Push((reader.Text() ?? "", reader.Text() ?? "", reader.Text()));
-        ExceptionState? exception = null;
-        foreach (var (exceptionType, exceptionMessage, stackTrace) in exceptions)
-            exception = new ExceptionState(exceptionType, exceptionMessage, stackTrace, exception);
+        var exception = StateExceptions.Read(ref reader);
         return new Incident(activityId, nodeId, type, number, message, exception, timestamp);
     }
 

@@ -17,11 +17,11 @@ public static class JournalValues
                 values[member.Name] = literal.LiteralValue;
         }
 
-        for (var slot = 0; slot < node.EvaluatedInputs.Length && details?.Inputs is not null; slot++)
+        for (var slot = 0; slot < node.EvaluatedInputs.Length && slot < details?.Inputs?.Length; slot++)
         {
             var name = node.EvaluatedInputs[slot].Name;
             if (IsKept(node, name))
-                values[name] = details.Inputs[slot];
+                values[name] = details!.Inputs![slot];
         }
 
         return values;
@@ -33,14 +33,22 @@ public static class JournalValues
     public static Dictionary<string, object?> Outputs(ActivityNode node, ActivityDetails? details)
     {
         var values = new Dictionary<string, object?>(StringComparer.Ordinal);
-        for (var i = 0; i < node.Outputs.Length && details?.Outputs is not null; i++)
+        for (var i = 0; i < node.Outputs.Length && i < details?.Outputs?.Length; i++)
         {
             if (node.LogPersistence.IncludesOutput(node.Outputs[i].Name))
-                values[node.Outputs[i].Name] = details.Outputs[i];
+                values[node.Outputs[i].Name] = details!.Outputs![i];
         }
 
         return values;
     }
+
+    /// <summary>Whether the journal may keep an evaluated input.</summary>
+    internal static bool IsInputKept(ActivityNode node, int slot) =>
+        slot < node.EvaluatedInputs.Length && IsKept(node, node.EvaluatedInputs[slot].Name);
+
+    /// <summary>Whether the journal may keep an output.</summary>
+    internal static bool IsOutputKept(ActivityNode node, int index) =>
+        index < node.Outputs.Length && node.LogPersistence.IncludesOutput(node.Outputs[index].Name);
 
     private static bool IsKept(ActivityNode node, string name)
     {

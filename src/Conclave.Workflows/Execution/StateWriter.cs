@@ -26,10 +26,13 @@ internal enum ValueTag : byte
     Json = 13,
     Uri = 14,
     Single = 15,
+
+    /// <summary>A text, bytes or JSON kept outside the state: the kind of the value, then the hash of its bytes.</summary>
+    Large = 16,
 }
 
 /// <summary>Writes persisted state: little-endian, lengths and numbers as variable-length integers.</summary>
-internal ref struct StateWriter(IBufferWriter<byte> buffer)
+internal ref struct StateWriter(IBufferWriter<byte> buffer, LargeStateValues? large = null)
 {
     public readonly void Byte(byte value)
     {
@@ -98,18 +101,42 @@ internal ref struct StateWriter(IBufferWriter<byte> buffer)
             case double number: Tag(ValueTag.Double); Fixed(BitConverter.DoubleToInt64Bits(number)); break;
             case float number: Tag(ValueTag.Single); Fixed(BitConverter.DoubleToInt64Bits(number)); break;
             case decimal number: Tag(ValueTag.Decimal); Number(number); break;
+            case string text when IsLarge(text.Length): Large(ValueTag.String, Encoding.UTF8.GetBytes(text)); break;
             case string text: Tag(ValueTag.String); Text(text); break;
             case Guid guid: Tag(ValueTag.Guid); buffer.Write(guid.ToByteArray()); break;
             case DateTime date: Tag(ValueTag.DateTime); Long(date.ToBinary()); break;
             case DateTimeOffset date: Tag(ValueTag.DateTimeOffset); Date(date); break;
             case TimeSpan span: Tag(ValueTag.TimeSpan); Long(span.Ticks); break;
+            case byte[] bytes when IsLarge(bytes.Length): Large(ValueTag.Bytes, bytes); break;
             case byte[] bytes: Tag(ValueTag.Bytes); Bytes(bytes); break;
             case Uri uri: Tag(ValueTag.Uri); Text(uri.OriginalString); break;
             case Enum choice: Tag(ValueTag.String); Text(choice.ToString()); break;
             case JsonElement { ValueKind: JsonValueKind.Undefined }: Tag(ValueTag.Null); break;
-            case JsonElement json: Tag(ValueTag.Json); Bytes(JsonMarshal.GetRawUtf8Value(json)); break;
-            default: Tag(ValueTag.Json); Bytes(JsonMarshal.GetRawUtf8Value(ValueConverter.ToJson(value))); break;
+            case JsonElement json: Json(json); break;
+            default: Json(ValueConverter.ToJson(value)); break;
         }
+    }
+
+    private readonly bool IsLarge(int length) => large is not null && length > LargeStateValues.Limit;
+
+    private readonly void Json(JsonElement json)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(json);
+        if (IsLarge(raw.Length))
+        {
+            Large(ValueTag.Json, raw.ToArray());
+            return;
+        }
+
+        Tag(ValueTag.Json);
+        Bytes(raw);
+    }
+
+    private readonly void Large(ValueTag kind, byte[] content)
+    {
+        Tag(ValueTag.Large);
+        Tag(kind);
+        buffer.Write(Convert.FromHexString(large!.Add(content)));
     }
 
     private readonly void Tag(ValueTag tag) => Byte((byte)tag);
@@ -131,7 +158,7 @@ internal ref struct StateWriter(IBufferWriter<byte> buffer)
 
 /// <summary>Reads what <see cref="StateWriter"/> wrote.</summary>
 /// <remarks>Throws <see cref="InvalidDataException"/> on anything that cannot be right; never reads past the end.</remarks>
-internal ref struct StateReader(ReadOnlySpan<byte> data)
+internal ref struct StateReader(ReadOnlySpan<byte> data, IReadOnlyDictionary<string, byte[]>? large = null)
 {
     private ReadOnlySpan<byte> _rest = data;
 
@@ -206,9 +233,27 @@ internal ref struct StateReader(ReadOnlySpan<byte> data)
         ValueTag.TimeSpan => new TimeSpan(Long()),
         ValueTag.Bytes => Bytes().ToArray(),
         ValueTag.Json => JsonElement.Parse(Bytes(), new JsonDocumentOptions { MaxDepth = 512 }),
+        ValueTag.Large => ReadLarge(),
         ValueTag.Uri => new Uri(Text() ?? "", UriKind.RelativeOrAbsolute),
         _ => throw Corrupt(),
     };
+
+    private object ReadLarge()
+    {
+        var kind = (ValueTag)Byte();
+        var hash = Convert.ToHexStringLower(Take(LargeStateValues.HashLength));
+        if (large is null)
+            throw new LargeValuesNeededException();
+        if (!large.TryGetValue(hash, out var content))
+            throw Corrupt();
+        return kind switch
+        {
+            ValueTag.String => Encoding.UTF8.GetString(content),
+            ValueTag.Bytes => content,
+            ValueTag.Json => JsonElement.Parse(content, new JsonDocumentOptions { MaxDepth = 512 }),
+            _ => throw Corrupt(),
+        };
+    }
 
     public static InvalidDataException Corrupt() =>
         new("The stored state of the instance is damaged or was written by a newer version of the engine.");

@@ -118,6 +118,22 @@ public sealed class WorkflowEngine
         End(instance);
     }
 
+    /// <summary>Evaluates what a trigger starts the workflow on, in an instance that is thrown away.</summary>
+    internal async ValueTask<IReadOnlyList<BookmarkPayload>> EvaluateTriggerAsync(
+        WorkflowGraph graph, ActivityNode trigger, CancellationToken cancellationToken)
+    {
+        var instance = CreateInstance(graph);
+        var root = instance.NewContext(graph.Root, null);
+        var burst = new Burst(this, instance, new WorkflowHost(), cancellationToken);
+        root.Burst = burst;
+        root.CancellationToken = cancellationToken;
+        var context = instance.NewContext(trigger, root);
+        context.Burst = burst;
+        context.CancellationToken = cancellationToken;
+        await Burst.EvaluateInputsAsync(context);
+        return trigger.Activity.TriggerPayloads(context);
+    }
+
     /// <summary>The inputs that were given, and the defaults of declared ones that were not.</summary>
     private static IReadOnlyDictionary<string, object?> WithDefaults(WorkflowDefinition definition, IReadOnlyDictionary<string, object?> given)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Workflows.Definitions;
 
 namespace Conclave.Workflows.Execution;
 
@@ -13,6 +14,9 @@ public class WorkflowHost
 
     /// <summary>Called after each activity of a burst; tests stop the burst there.</summary>
     internal Action? AfterActivity { get; init; }
+
+    /// <summary>Stores the instance between two activities of a burst; null stores nothing before the burst ends.</summary>
+    public ICommitPoints? CommitPoints { get; init; }
 
     /// <summary>Writes a line to the console.</summary>
     public virtual void WriteLine(string? text) => Console.Out.WriteLine(text);
@@ -42,6 +46,21 @@ public class WorkflowHost
     /// <summary>The error of a service that this host does not have.</summary>
     protected static WorkflowException Unavailable(string what) => new(
         "host.unavailable", $"This host cannot {what}. Run the workflow on a Conclave server.");
+}
+
+/// <summary>Where a burst stores the instance before it has ended.</summary>
+public interface ICommitPoints
+{
+    /// <summary>Whether to store the instance before an activity starts.</summary>
+    bool IsBefore(ActivityNode node);
+
+    /// <summary>Whether to store the instance once an activity has run and before the next one starts.</summary>
+    bool IsAfter(ActivityNode node);
+
+    /// <summary>Stores the instance; no activity is running.</summary>
+    /// <param name="instance">The instance.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    ValueTask CommitAsync(WorkflowInstance instance, CancellationToken cancellationToken);
 }
 
 /// <summary>How a child workflow stands after its burst.</summary>

@@ -10,6 +10,9 @@ public static class HttpEndpointPath
     /// <summary>A path as bookmarks and routes have it: lower case, without slashes at its ends.</summary>
     public static string Normalize(string? path) => (path ?? "").Trim().Trim('/').ToLowerInvariant();
 
+    /// <summary>A path without the names of its parameters, so that two that match the same requests are the same.</summary>
+    internal static string RouteKey(string? path) => System.Text.RegularExpressions.Regex.Replace(Normalize(path), @"\{[^}]*\}", "{}");
+
     /// <summary>Whether an endpoint can listen for a method.</summary>
     internal static bool IsMethod(string? method) => Known.Contains(method?.Trim(), StringComparer.OrdinalIgnoreCase);
 

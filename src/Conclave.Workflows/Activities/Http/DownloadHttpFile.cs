@@ -10,7 +10,7 @@ namespace Conclave.Workflows.Activities;
 /// <summary>Downloads a file.</summary>
 [Activity(
     "Elsa", "HTTP", "Downloads a file from a URL.",
-    DisplayName = "Download File", Kind = ActivityKind.Task, IsResilient = true)]
+    DisplayName = "Download File", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 [FlowNode(HttpCall.Unmatched, HttpCall.FailedToConnect, HttpCall.Timeout, HttpCall.Done)]
 public sealed class DownloadHttpFile : Activity
 {

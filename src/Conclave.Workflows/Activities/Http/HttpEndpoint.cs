@@ -136,6 +136,8 @@ public sealed class HttpEndpoint : Activity
             context.CreateBookmark(bookmark.Name, bookmark.Payload);
     }
 
+    internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) => Payloads(context);
+
     /// <summary>What the endpoint listens for, one payload for each method. Inputs must be evaluated.</summary>
     internal IReadOnlyList<BookmarkPayload> Payloads(ActivityContext context)
     {

@@ -94,7 +94,7 @@ public abstract class SendHttpRequestBase : Activity
 /// <summary>Sends a request and runs the activity for the status of the answer.</summary>
 [Activity(
     "Elsa", "HTTP", "Sends an HTTP request and runs the activity that belongs to the status code of the answer.",
-    DisplayName = "HTTP Request", Kind = ActivityKind.Task, IsResilient = true)]
+    DisplayName = "HTTP Request", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 public sealed class SendHttpRequest : SendHttpRequestBase
 {
     private readonly Dictionary<int, ActivityNode?> _cases = [];
@@ -158,7 +158,7 @@ public sealed class SendHttpRequest : SendHttpRequestBase
 /// <summary>Sends a request and goes on through the outcome for the status of the answer.</summary>
 [Activity(
     "Elsa", "HTTP", "Sends an HTTP request and goes on through the outcome that belongs to the status code of the answer.",
-    DisplayName = "HTTP Request (flow)", Kind = ActivityKind.Task, IsResilient = true)]
+    DisplayName = "HTTP Request (flow)", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 [FlowNode(HttpCall.Unmatched, HttpCall.FailedToConnect, HttpCall.Timeout, HttpCall.Done)]
 public sealed class FlowSendHttpRequest : SendHttpRequestBase
 {

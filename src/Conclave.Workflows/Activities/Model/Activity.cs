@@ -36,6 +36,9 @@ public abstract class Activity
     /// <summary>Whether a <c>Break</c> inside this activity ends it.</summary>
     public virtual bool HandlesBreak => false;
 
+    /// <summary>What starts a workflow whose trigger this activity is; none for activities that are no triggers. Inputs are evaluated.</summary>
+    internal virtual IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) => [];
+
     /// <summary>Reads what no attribute describes from the activity's JSON, and reports what is wrong with it.</summary>
     internal virtual void Configure(ActivityConfiguration configuration)
     {

@@ -42,6 +42,11 @@ public sealed class ActivityAttribute(string ns, string category, string descrip
 
     /// <summary>Whether the activity can be given a resilience strategy in the designer.</summary>
     public bool IsResilient { get; init; }
+
+    /// <summary>
+    /// Whether the activity changes something outside, so that a durable runtime stores the instance before and after it.
+    /// </summary>
+    public bool HasEffect { get; init; }
 }
 
 /// <summary>What starts an activity and where it runs.</summary>

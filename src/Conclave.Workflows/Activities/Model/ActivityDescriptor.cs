@@ -50,6 +50,9 @@ public sealed record ActivityDescriptor
 
     /// <summary>Whether the activity can be given a resilience strategy.</summary>
     public bool IsResilient { get; init; }
+
+    /// <summary>Whether the activity changes something outside, see <see cref="ActivityAttribute.HasEffect"/>.</summary>
+    public bool HasEffect { get; init; }
 }
 
 /// <summary>An input of an activity type.</summary>

@@ -144,6 +144,7 @@ public sealed class ActivityType
                 IsStart = attribute.IsStart,
                 IsTerminal = attribute.IsTerminal,
                 IsResilient = attribute.IsResilient,
+                HasEffect = attribute.HasEffect,
             };
             var create = System.Linq.Expressions.Expression
                 .Lambda<Func<Activity>>(System.Linq.Expressions.Expression.New(type)).Compile();

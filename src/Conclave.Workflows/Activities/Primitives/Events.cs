@@ -21,6 +21,9 @@ public sealed class Event : Activity
             configuration.Problem("event.missing_name", "The event has no name.", "eventName");
     }
 
+    internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
+        context.Get(EventName) is { Length: > 0 } name ? [new BookmarkPayload("EventStimulus", ("EventName", name))] : [];
+
     /// <inheritdoc/>
     public override ValueTask ExecuteAsync(ActivityContext context)
     {

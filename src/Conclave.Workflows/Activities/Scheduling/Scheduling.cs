@@ -27,6 +27,9 @@ public sealed class Timer : Activity
     [Input(Description = "The interval, for example 00:05:00.")]
     public Input<TimeSpan> Interval { get; set; } = new(TimeSpan.FromMinutes(1));
 
+    internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
+        context.Get(Interval) is { Ticks: > 0 } interval ? [new BookmarkPayload("TimerTriggerPayload", ("Interval", interval.ToString()))] : [];
+
     internal override void Configure(ActivityConfiguration configuration)
     {
         if (Interval.Expression is null && Interval.Literal <= TimeSpan.Zero)
@@ -51,6 +54,9 @@ public sealed class Cron : Activity
     /// <summary>Six fields: second, minute, hour, day of month, month, day of week.</summary>
     [Input(Description = "Six fields: second, minute, hour, day of month, month, day of week. Times are UTC.", DisplayName = "Cron expression")]
     public Input<string> CronExpression { get; set; } = new();
+
+    internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
+        context.Get(CronExpression) is { Length: > 0 } expression ? [new BookmarkPayload("CronTriggerPayload", ("CronExpression", expression))] : [];
 
     internal override void Configure(ActivityConfiguration configuration)
     {
@@ -100,6 +106,9 @@ public sealed class StartAt : Activity
     /// <summary>The time.</summary>
     [Input(Description = "The time, for example 2026-12-24T18:00:00+01:00.", UIHint = InputUIHints.DateTimePicker)]
     public Input<DateTimeOffset> DateTime { get; set; } = new();
+
+    internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
+        [new BookmarkPayload("StartAtPayload", ("ExecuteAt", context.Get(DateTime)))];
 
     /// <inheritdoc/>
     public override ValueTask ExecuteAsync(ActivityContext context)

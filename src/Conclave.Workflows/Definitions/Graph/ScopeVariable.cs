@@ -11,7 +11,10 @@ public sealed record ScopeVariable(VariableDefinition Definition, ActivityNode S
     /// <summary>Whether this is an input of a workflow used as an activity, which its scripts see as a variable.</summary>
     public bool IsInput { get; init; }
 
-    /// <summary>Whether a storage driver keeps the value; the others belong to the process that runs the instance.</summary>
-    public bool IsStored => Definition.StorageDriverTypeName is { } driver
-        && !driver.Contains("MemoryStorageDriver", StringComparison.Ordinal);
+    /// <summary>
+    /// Whether the value is stored with the instance. The driver <c>MemoryStorageDriver</c> says no: its variables go back
+    /// to their defaults when the instance is resumed.
+    /// </summary>
+    public bool IsStored { get; } =
+        Definition.StorageDriverTypeName?.Contains("MemoryStorageDriver", StringComparison.Ordinal) != true;
 }

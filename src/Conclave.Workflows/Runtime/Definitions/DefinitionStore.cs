@@ -1,8 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
 
 namespace Conclave.Workflows.Runtime.Definitions;
@@ -15,13 +18,24 @@ namespace Conclave.Workflows.Runtime.Definitions;
 /// Every change of a workflow holds a lock on it for its transaction, so that two saves at once come one after the other.
 /// Saving what is stored already changes nothing.
 /// </remarks>
-public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time)
+/// <param name="database">The database.</param>
+/// <param name="time">The clock.</param>
+/// <param name="scan">
+/// Says what a version starts on once it is published, and throws <see cref="WorkflowDefinitionException"/> when it must not be;
+/// null publishes everything and starts nothing.
+/// </param>
+public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time, TriggerScan? scan = null)
 {
+    /// <summary>Channel that tells which workflow changed, as <c>tenant:definitionId</c>.</summary>
+    public const string Channel = "conclave_definition";
+
     private const string Columns =
         "id, definition_id, version, is_latest, is_published, content, content_hash, updated_at";
 
     // Serializes changes of one workflow; the hash of two workflows may collide, which only makes one wait.
     private const string LockSql = "select pg_advisory_xact_lock(hashtextextended($1 || ':' || $2, 0))";
+
+    private const string DeleteTriggersSql = "delete from conclave.workflow_trigger where tenant = $1 and definition_id = $2";
 
     private const string InsertSql = """
         insert into conclave.workflow_definition
@@ -63,6 +77,9 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         await ClearFlagsAsync(connection, tenant, saved.DefinitionId, publish, cancellationToken);
         var now = time.GetUtcNow();
         await WriteAsync(connection, tenant, saved, content, hash, now, cancellationToken);
+        if (publish)
+            await ReplaceTriggersAsync(connection, tenant, saved, cancellationToken);
+        await NotifyAsync(connection, tenant, saved.DefinitionId, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return new StoredDefinition(saved, hash, now);
     }
@@ -80,6 +97,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
             return latest;
         await ExecuteAsync(connection, "update conclave.workflow_definition set is_published = false where tenant = $1 and definition_id = $2 and is_published", tenant, definitionId, cancellationToken);
         await SetPublishedAsync(connection, tenant, latest.Definition.Id, true, cancellationToken);
+        await ReplaceTriggersAsync(connection, tenant, latest.Definition, cancellationToken);
+        await NotifyAsync(connection, tenant, definitionId, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return latest with { Definition = latest.Definition with { IsPublished = true } };
     }
@@ -94,6 +113,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         if (await FindAsync(connection, "is_published", tenant, definitionId, cancellationToken) is not { } published)
             return null;
         await SetPublishedAsync(connection, tenant, published.Definition.Id, false, cancellationToken);
+        await ExecuteAsync(connection, DeleteTriggersSql, tenant, definitionId, cancellationToken);
+        await NotifyAsync(connection, tenant, definitionId, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return published with { Definition = published.Definition with { IsPublished = false } };
     }
@@ -128,7 +149,31 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     public async Task<int> DeleteAsync(string tenant, string definitionId, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
-        return await ExecuteAsync(connection, "delete from conclave.workflow_definition where tenant = $1 and definition_id = $2", tenant, definitionId, cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definitionId, cancellationToken);
+        var deleted = await ExecuteAsync(connection, "delete from conclave.workflow_definition where tenant = $1 and definition_id = $2", tenant, definitionId, cancellationToken);
+        await ExecuteAsync(connection, DeleteTriggersSql, tenant, definitionId, cancellationToken);
+        await NotifyAsync(connection, tenant, definitionId, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return deleted;
+    }
+
+    /// <summary>Deletes one version that is neither the latest nor published.</summary>
+    /// <returns>Whether it existed.</returns>
+    /// <exception cref="WorkflowException">It is the latest or the published one.</exception>
+    public async Task<bool> DeleteVersionAsync(string tenant, string definitionId, int version, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await LockAsync(connection, tenant, definitionId, cancellationToken);
+        if (await FindVersionAsync(connection, tenant, definitionId, version, cancellationToken) is not { } found)
+            return false;
+        if (found.Definition.IsLatest || found.Definition.IsPublished)
+            throw new WorkflowException("definition.version_in_use", $"Version {version} of workflow '{definitionId}' is the {(found.Definition.IsPublished ? "published" : "newest")} one. Delete the workflow, or publish another version first.");
+        await ExecuteAsync(connection, "delete from conclave.workflow_definition where tenant = $1 and id = $2", tenant, found.Definition.Id, cancellationToken);
+        await NotifyAsync(connection, tenant, definitionId, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return true;
     }
 
     /// <summary>Finds a version by its id.</summary>
@@ -138,6 +183,13 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = versionId });
         return await ReadOneAsync(command, cancellationToken);
+    }
+
+    /// <summary>Finds a version by its number.</summary>
+    public async Task<StoredDefinition?> FindAsync(string tenant, string definitionId, int version, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await FindVersionAsync(connection, tenant, definitionId, version, cancellationToken);
     }
 
     /// <summary>Finds the newest version of a workflow.</summary>
@@ -185,6 +237,134 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
 
         return versions;
     }
+
+    /// <summary>Lists the newest version of each workflow by definition id. Contents are not read.</summary>
+    /// <param name="tenant">Whose.</param>
+    /// <param name="search">Text that the name, id or description holds; null for all.</param>
+    /// <param name="after">The last definition id that was shown; null begins at the first.</param>
+    /// <param name="limit">Most workflows.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<List<WorkflowSummary>> ListAsync(
+        string tenant, string? search, string? after, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select d.definition_id, d.id, d.name, d.description, d.version, d.is_published, p.version, d.updated_at
+              from conclave.workflow_definition d
+              left join conclave.workflow_definition p
+                on p.tenant = d.tenant and p.definition_id = d.definition_id and p.is_published
+             where d.tenant = $1 and d.is_latest and d.definition_id > $2
+               and ($3::text is null or strpos(lower(concat_ws(chr(10), d.name, d.definition_id, d.description)), lower($3)) > 0)
+             order by d.definition_id
+             limit $4
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = after ?? "" });
+        command.Parameters.AddText(search);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        var workflows = new List<WorkflowSummary>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            workflows.Add(new WorkflowSummary(
+                reader.GetString(0),
+                reader.GetString(1),
+                reader.IsDBNull(2) ? null : reader.GetString(2),
+                reader.IsDBNull(3) ? null : reader.GetString(3),
+                reader.GetInt32(4),
+                reader.GetBoolean(5),
+                reader.IsDBNull(6) ? null : reader.GetInt32(6),
+                reader.GetFieldValue<DateTimeOffset>(7)));
+        }
+
+        return workflows;
+    }
+
+    /// <summary>Reads every published version, of one tenant or of all.</summary>
+    public async IAsyncEnumerable<(string Tenant, StoredDefinition Definition)> ReadPublishedAsync(
+        string? tenant, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"select {Columns}, tenant from conclave.workflow_definition where is_published and ($1::text is null or tenant = $1)");
+        command.Parameters.AddText(tenant);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            yield return (reader.GetString(8), ReadDefinition(reader));
+    }
+
+    /// <summary>Reads what published versions start on, of one workflow or of all.</summary>
+    public async Task<List<WorkflowTrigger>> ReadTriggersAsync(string? tenant, string? definitionId, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select tenant, definition_id, version_id, activity_id, name, hash, payload, route_key
+              from conclave.workflow_trigger
+             where ($1::text is null or tenant = $1) and ($2::text is null or definition_id = $2)
+            """);
+        command.Parameters.AddText(tenant);
+        command.Parameters.AddText(definitionId);
+        var triggers = new List<WorkflowTrigger>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            triggers.Add(new WorkflowTrigger(
+                reader.GetString(0),
+                reader.GetString(1),
+                reader.GetString(2),
+                reader.GetString(3),
+                reader.GetString(4),
+                reader.GetFieldValue<byte[]>(5),
+                JsonElement.Parse(reader.GetString(6)),
+                reader.IsDBNull(7) ? null : reader.GetString(7)));
+        }
+
+        return triggers;
+    }
+
+    private async Task ReplaceTriggersAsync(
+        NpgsqlConnection connection, string tenant, WorkflowDefinition definition, CancellationToken cancellationToken)
+    {
+        var triggers = scan is null ? [] : await scan(tenant, definition, cancellationToken);
+        await ExecuteAsync(connection, DeleteTriggersSql, tenant, definition.DefinitionId, cancellationToken);
+        if (triggers.Count == 0)
+            return;
+        await using var command = new NpgsqlCommand("""
+            insert into conclave.workflow_trigger (tenant, definition_id, version_id, activity_id, name, hash, payload, route_key)
+            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+            """, connection);
+        command.Parameters.AddArray(triggers, t => t.Tenant);
+        command.Parameters.AddArray(triggers, t => t.DefinitionId);
+        command.Parameters.AddArray(triggers, t => t.VersionId);
+        command.Parameters.AddArray(triggers, t => t.ActivityId);
+        command.Parameters.AddArray(triggers, t => t.Name);
+        command.Parameters.AddArray(triggers, t => t.Hash);
+        command.Parameters.AddArray(triggers, t => t.Payload.GetRawText());
+        command.Parameters.AddArray(triggers, t => t.RouteKey);
+        try
+        {
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException exception) when (exception.ConstraintName == "workflow_trigger_route_ix")
+        {
+            throw await RouteTakenAsync(tenant, definition.DefinitionId, triggers, cancellationToken);
+        }
+    }
+
+    private async Task<WorkflowDefinitionException> RouteTakenAsync(
+        string tenant, string definitionId, IReadOnlyList<WorkflowTrigger> triggers, CancellationToken cancellationToken)
+    {
+        var taken = (await ReadTriggersAsync(tenant, null, cancellationToken))
+            .Where(t => t.RouteKey is not null && t.DefinitionId != definitionId)
+            .ToDictionary(t => t.RouteKey!, t => t.DefinitionId);
+        var problems = triggers
+            .Where(t => t.RouteKey is not null && taken.ContainsKey(t.RouteKey))
+            .Select(t => new DefinitionProblem("http_endpoint.route_taken", $"Workflow '{taken[t.RouteKey!]}' already answers '{t.RouteKey}'. Choose another path or method, or retract that workflow.", t.ActivityId, "path"))
+            .ToList();
+        if (problems.Count == 0)
+            problems.Add(new DefinitionProblem("http_endpoint.route_twice", "Two HTTP endpoints of this workflow listen at the same path for the same method.", triggers.First(t => t.RouteKey is not null).ActivityId, "path"));
+        return new WorkflowDefinitionException(problems);
+    }
+
+    private static async Task NotifyAsync(NpgsqlConnection connection, string tenant, string definitionId, CancellationToken cancellationToken) =>
+        await ExecuteAsync(connection, $"select pg_notify('{Channel}', $1 || ':' || $2)", tenant, definitionId, cancellationToken);
 
     private WorkflowDefinition Next(WorkflowDefinition definition, WorkflowDefinition? latest, bool publish)
     {
@@ -282,8 +462,11 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     private static async Task<StoredDefinition?> ReadOneAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        if (!await reader.ReadAsync(cancellationToken))
-            return null;
+        return await reader.ReadAsync(cancellationToken) ? ReadDefinition(reader) : null;
+    }
+
+    private static StoredDefinition ReadDefinition(NpgsqlDataReader reader)
+    {
         var definition = WorkflowDefinitionReader.Read(Encoding.UTF8.GetBytes(reader.GetString(5))) with
         {
             Id = reader.GetString(0),

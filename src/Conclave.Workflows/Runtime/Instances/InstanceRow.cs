@@ -7,10 +7,8 @@ namespace Conclave.Workflows.Runtime.Instances;
 /// <param name="Id">Id of the instance.</param>
 /// <param name="DefinitionVersionId">Version that it runs.</param>
 /// <param name="Fence">Number of this hold; a commit with an older one is refused.</param>
-/// <param name="SubStatus">How the instance stands.</param>
 /// <param name="State">State as <see cref="InstanceSerializer"/> wrote it.</param>
-public sealed record HeldInstance(
-    string Tenant, string Id, string DefinitionVersionId, long Fence, WorkflowSubStatus SubStatus, byte[] State);
+public sealed record HeldInstance(string Tenant, string Id, string DefinitionVersionId, long Fence, byte[] State);
 
 /// <summary>What a list shows of an instance.</summary>
 /// <param name="Id">Id of the instance.</param>
@@ -21,6 +19,7 @@ public sealed record HeldInstance(
 /// <param name="SubStatus">How it stands.</param>
 /// <param name="CorrelationId">Correlation id.</param>
 /// <param name="Name">Name.</param>
+/// <param name="ParentId">The instance that started it.</param>
 /// <param name="IncidentCount">Number of incidents.</param>
 /// <param name="CreatedAt">When it was created.</param>
 /// <param name="UpdatedAt">When it last changed.</param>
@@ -34,7 +33,46 @@ public sealed record InstanceSummary(
     WorkflowSubStatus SubStatus,
     string? CorrelationId,
     string? Name,
+    string? ParentId,
     int IncidentCount,
     DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt,
     DateTimeOffset? FinishedAt);
+
+/// <summary>Which instances a list shows; null or false asks for nothing.</summary>
+public sealed record InstanceFilter
+{
+    /// <summary>Workflow that they run.</summary>
+    public string? DefinitionId { get; init; }
+
+    /// <summary>Whether they may still run.</summary>
+    public WorkflowStatus? Status { get; init; }
+
+    /// <summary>How they stand.</summary>
+    public WorkflowSubStatus? SubStatus { get; init; }
+
+    /// <summary>Correlation id.</summary>
+    public string? CorrelationId { get; init; }
+
+    /// <summary>The instance that started them.</summary>
+    public string? ParentId { get; init; }
+
+    /// <summary>Whether only those with incidents are shown.</summary>
+    public bool HasIncidents { get; init; }
+}
+
+/// <summary>Place in a list of instances: the last one shown.</summary>
+/// <param name="CreatedAt">When it was created.</param>
+/// <param name="Id">Its id.</param>
+public readonly record struct InstanceCursor(DateTimeOffset CreatedAt, string Id);
+
+/// <summary>A bookmark as it is stored.</summary>
+/// <param name="InstanceId">The instance that waits.</param>
+/// <param name="Number">Number within the instance.</param>
+/// <param name="Name">Name of the stimulus.</param>
+/// <param name="ActivityId">The activity that waits.</param>
+/// <param name="Payload">Payload as text.</param>
+/// <param name="DueAt">When it is due by itself; null when it waits for somebody.</param>
+/// <param name="CreatedAt">Since when it waits.</param>
+public sealed record StoredBookmark(
+    string InstanceId, int Number, string Name, string ActivityId, string Payload, DateTimeOffset? DueAt, DateTimeOffset CreatedAt);

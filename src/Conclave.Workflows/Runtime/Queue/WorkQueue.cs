@@ -1,84 +1,154 @@
+using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Conclave.Workflows.Runtime.Queue;
 
 /// <summary>The durable work queue. Work is claimed for a time; what is not finished by then is due again.</summary>
-public sealed class WorkQueue(NpgsqlDataSource database)
+/// <param name="database">The database.</param>
+/// <param name="signal">Wakes idle workers.</param>
+public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
 {
-    /// <summary>Channel on which idle workers are woken.</summary>
-    public const string Channel = "conclave_work";
-
-    // Reads work_item_due_ix (priority, due_at) in order and stops at the limit. MATERIALIZED keeps the planner from
-    // running the locking subquery more than once, which would claim more rows than asked for.
-    private const string ClaimSql = """
-        with due as materialized (
-            select id from conclave.work_item
-             where due_at <= now()
-             order by priority, due_at
-             limit $3
-               for update skip locked)
-        update conclave.work_item w
-           set owner = $1, due_at = now() + $2, attempt = w.attempt + 1
-          from due
-         where w.id = due.id
-        returning w.id, w.tenant, w.instance_id, w.kind, w.priority, w.attempt, w.payload
+    internal const string EnqueueSql = """
+        insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, bookmark, payload)
+        select w.tenant, w.instance_id, w.kind, w.priority, coalesce(w.due_at, now()), nullif(w.bookmark, 0), w.payload
+          from unnest($1, $2, $3, $4, $5, $6, $7) as w(tenant, instance_id, kind, priority, due_at, bookmark, payload)
         """;
 
-    private const string EnqueueSql = """
-        insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, payload)
-        values ($1, $2, $3, $4, $5, $6)
-        """;
+    internal const string FinishSql = "delete from conclave.work_item where id = any($1)";
 
-    /// <summary>Claims due work, the most urgent and then the oldest first.</summary>
+    /// <summary>Claims due work with the instances that it is for, the most urgent and then the oldest first.</summary>
     /// <param name="owner">The worker that claims.</param>
-    /// <param name="lease">How long the work belongs to it.</param>
+    /// <param name="lease">How long work and instances belong to it.</param>
     /// <param name="limit">Most items to claim.</param>
-    /// <param name="claimed">Receives the items.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
-    /// <returns>How many items were claimed.</returns>
-    public async Task<int> ClaimAsync(
-        Guid owner, TimeSpan lease, int limit, List<ClaimedWork> claimed, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Claim>> ClaimAsync(Guid owner, TimeSpan lease, int limit, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(ClaimSql);
+        await using var command = database.CreateCommand("select * from conclave.claim_work($1, $2, $3)");
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        var before = claimed.Count;
+        var claims = new Dictionary<(string, string), (HeldInstance? Instance, List<ClaimedWork> Work)>();
+        var order = new List<(string, string)>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            claimed.Add(new ClaimedWork(
+            var work = new ClaimedWork(
                 reader.GetInt64(0),
                 reader.GetString(1),
                 reader.GetString(2),
                 (WorkKind)reader.GetInt16(3),
                 (WorkPriority)reader.GetInt16(4),
                 reader.GetInt32(5),
-                reader.IsDBNull(6) ? null : reader.GetFieldValue<byte[]>(6)));
+                reader.IsDBNull(6) ? 0 : reader.GetInt32(6),
+                reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7),
+                reader.GetDouble(8));
+            // Work that belongs to no instance has nothing in common.
+            var key = (work.Tenant, work.InstanceId.Length > 0 ? work.InstanceId : $"#{work.Id}");
+            if (!claims.TryGetValue(key, out var claim))
+            {
+                claim = (null, []);
+                order.Add(key);
+            }
+
+            if (reader.GetBoolean(9) && !reader.IsDBNull(12))
+                claim.Instance = new HeldInstance(work.Tenant, work.InstanceId, reader.GetString(10), reader.GetInt64(11), reader.GetFieldValue<byte[]>(12));
+            claim.Work.Add(work);
+            claims[key] = claim;
         }
 
-        return claimed.Count - before;
+        return order.ConvertAll(key => new Claim(claims[key].Instance, claims[key].Work));
     }
 
     /// <summary>Puts work in the queue and wakes a worker.</summary>
-    public async Task EnqueueAsync(NewWork work, CancellationToken cancellationToken)
+    public async Task EnqueueAsync(IReadOnlyList<NewWork> work, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(EnqueueSql);
+        AddColumns(command.Parameters, work);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        signal.Wake();
+    }
+
+    /// <summary>Puts work that runs already in the queue, claimed, so that it is found when its worker dies.</summary>
+    /// <returns>Id of the item.</returns>
+    public async Task<long> AddClaimedAsync(NewWork work, Guid owner, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, owner, attempt)
+            values ($1, $2, $3, $4, now() + $5, $6, 1)
+            returning id
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.Tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.InstanceId });
+        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Kind });
+        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Priority });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>Takes work that is done out of the queue.</summary>
+    public async Task FinishAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(FinishSql);
+        command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. ids] });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Extends the leases of work and of the instances that it is for.</summary>
+    /// <param name="owner">The worker.</param>
+    /// <param name="lease">How long they belong to it from now on.</param>
+    /// <param name="work">Ids of the work.</param>
+    /// <param name="instances">Instances, by tenant and id.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <returns>The instances that are still the worker's.</returns>
+    public async Task<HashSet<(string Tenant, string Id)>> RenewAsync(
+        Guid owner, TimeSpan lease, IReadOnlyList<long> work, IReadOnlyList<(string Tenant, string Id)> instances, CancellationToken cancellationToken)
     {
         await using var batch = database.CreateBatch();
-        batch.BatchCommands.Add(Enqueue(work));
-        batch.BatchCommands.Add(Notify());
-        await batch.ExecuteNonQueryAsync(cancellationToken);
+        var items = new NpgsqlBatchCommand("update conclave.work_item set due_at = now() + $1 where id = any($2) and owner = $3");
+        items.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
+        items.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. work] });
+        items.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
+        batch.BatchCommands.Add(items);
+        var held = new NpgsqlBatchCommand("""
+            update conclave.workflow_instance i
+               set lease_until = now() + $1
+              from unnest($2, $3) as h(tenant, id)
+             where i.tenant = h.tenant and i.id = h.id and i.owner = $4 and i.lease_until is not null
+            returning i.tenant, i.id
+            """);
+        held.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
+        held.Parameters.AddArray(instances, i => i.Tenant);
+        held.Parameters.AddArray(instances, i => i.Id);
+        held.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
+        batch.BatchCommands.Add(held);
+        var kept = new HashSet<(string, string)>();
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            kept.Add((reader.GetString(0), reader.GetString(1)));
+        return kept;
     }
 
     /// <summary>Puts claimed work back, to be tried later. Does nothing when the lease is lost.</summary>
-    public async Task<bool> RetryAsync(ClaimedWork work, Guid owner, TimeSpan delay, CancellationToken cancellationToken)
+    /// <param name="work">The work.</param>
+    /// <param name="owner">The worker that gives it back.</param>
+    /// <param name="delay">How long to wait.</param>
+    /// <param name="counts">Whether the attempt counts towards giving up.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<bool> RetryAsync(ClaimedWork work, Guid owner, TimeSpan delay, bool counts, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(
-            "update conclave.work_item set owner = null, due_at = now() + $3 where id = $1 and owner = $2");
+        await using var command = database.CreateCommand("""
+            update conclave.work_item set owner = null, due_at = now() + $3, attempt = attempt - $4 where id = $1 and owner = $2
+            """);
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = work.Id });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = delay });
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = counts ? 0 : 1 });
+        var isOurs = await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        if (delay <= TimeSpan.Zero)
+            signal.Wake();
+        return isOurs;
     }
 
     /// <summary>Takes claimed work out of the queue for good, with the reason, until somebody puts it back.</summary>
@@ -86,8 +156,8 @@ public sealed class WorkQueue(NpgsqlDataSource database)
     {
         await using var command = database.CreateCommand("""
             with dead as (delete from conclave.work_item where id = $1 and owner = $2 returning *)
-            insert into conclave.dead_work_item (id, tenant, instance_id, kind, priority, attempt, payload, error, created_at)
-            select id, tenant, instance_id, kind, priority, attempt, payload, $3, created_at from dead
+            insert into conclave.dead_work_item (id, tenant, instance_id, kind, priority, attempt, bookmark, payload, error, created_at)
+            select id, tenant, instance_id, kind, priority, attempt, bookmark, payload, $3, created_at from dead
             """);
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = work.Id });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
@@ -101,36 +171,102 @@ public sealed class WorkQueue(NpgsqlDataSource database)
     {
         await using var command = database.CreateCommand("""
             with again as (delete from conclave.dead_work_item where tenant = $1 and id = $2 returning *)
-            insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, payload)
-            select tenant, instance_id, kind, priority, now(), payload from again
+            insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, bookmark, payload)
+            select tenant, instance_id, kind, priority, now(), bookmark, payload from again
             """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = id });
+        var isThere = await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        signal.Wake();
+        return isThere;
+    }
+
+    /// <summary>Deletes dead work.</summary>
+    /// <returns>Whether it was there.</returns>
+    public async Task<bool> DeleteDeadAsync(string tenant, long id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("delete from conclave.dead_work_item where tenant = $1 and id = $2");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = id });
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
-    /// <summary>The command that puts work in the queue, for a batch that commits more with it.</summary>
-    internal static NpgsqlBatchCommand Enqueue(NewWork work)
+    /// <summary>Lists dead work, newest first.</summary>
+    /// <param name="tenant">Whose.</param>
+    /// <param name="before">Only items with a smaller id; null for all.</param>
+    /// <param name="limit">Most items.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<List<DeadWork>> ListDeadAsync(string tenant, long? before, int limit, CancellationToken cancellationToken)
     {
-        var command = new NpgsqlBatchCommand(EnqueueSql);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.Tenant });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.InstanceId });
-        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Kind });
-        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Priority });
-        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = work.DueAt });
-        command.Parameters.Add(new NpgsqlParameter { Value = (object?)work.Payload ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea });
-        return command;
+        await using var command = database.CreateCommand("""
+            select id, instance_id, kind, priority, attempt, error, created_at, died_at
+              from conclave.dead_work_item
+             where tenant = $1 and id < $2
+             order by id desc
+             limit $3
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = before ?? long.MaxValue });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        var dead = new List<DeadWork>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            dead.Add(new DeadWork(
+                reader.GetInt64(0),
+                reader.GetString(1),
+                (WorkKind)reader.GetInt16(2),
+                (WorkPriority)reader.GetInt16(3),
+                reader.GetInt32(4),
+                reader.GetString(5),
+                reader.GetFieldValue<DateTimeOffset>(6),
+                reader.GetFieldValue<DateTimeOffset>(7)));
+        }
+
+        return dead;
     }
 
-    /// <summary>The command that deletes claimed work when what it asked for is committed.</summary>
-    internal static NpgsqlBatchCommand Finish(ClaimedWork work, Guid owner)
+    /// <summary>Counts the work of a tenant; of all tenants when it is null.</summary>
+    public async Task<QueueStats> GetStatsAsync(string? tenant, CancellationToken cancellationToken)
     {
-        var command = new NpgsqlBatchCommand("delete from conclave.work_item where id = $1 and owner = $2");
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = work.Id });
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
-        return command;
+        await using var command = database.CreateCommand("""
+            select count(*) filter (where due_at <= now()),
+                   count(*) filter (where due_at > now() and owner is not null),
+                   count(*) filter (where due_at > now() and owner is null),
+                   (select count(*) from conclave.dead_work_item where $1::text is null or tenant = $1),
+                   coalesce(extract(epoch from now() - min(due_at) filter (where due_at <= now())), 0)::double precision,
+                   count(*) filter (where due_at <= now() and priority = 0), count(*) filter (where due_at <= now() and priority = 1),
+                   count(*) filter (where due_at <= now() and priority = 2), count(*) filter (where due_at <= now() and priority = 3)
+              from conclave.work_item where $1::text is null or tenant = $1
+            """);
+        command.Parameters.AddText(tenant);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return new QueueStats(
+            reader.GetInt64(0),
+            reader.GetInt64(1),
+            reader.GetInt64(2),
+            reader.GetInt64(3),
+            reader.GetDouble(4),
+            [reader.GetInt64(5), reader.GetInt64(6), reader.GetInt64(7), reader.GetInt64(8)]);
     }
 
-    /// <summary>The command that wakes idle workers.</summary>
-    internal static NpgsqlBatchCommand Notify() => new($"notify {Channel}");
+    /// <summary>When the next work is due, of all tenants; null when there is none.</summary>
+    public async Task<DateTimeOffset?> FindNextDueAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select conclave.next_due()");
+        return await command.ExecuteScalarAsync(cancellationToken) is DateTime due ? new DateTimeOffset(due) : null;
+    }
+
+    /// <summary>Adds the columns of <see cref="EnqueueSql"/>.</summary>
+    internal static void AddColumns(NpgsqlParameterCollection parameters, IReadOnlyList<NewWork> work)
+    {
+        parameters.AddArray(work, w => w.Tenant);
+        parameters.AddArray(work, w => w.InstanceId);
+        parameters.AddArray(work, w => (short)w.Kind);
+        parameters.AddArray(work, w => (short)w.Priority);
+        parameters.AddArray(work, w => w.DueAt?.UtcDateTime);
+        parameters.AddArray(work, w => w.Bookmark);
+        parameters.AddArray(work, w => w.Payload);
+    }
 }

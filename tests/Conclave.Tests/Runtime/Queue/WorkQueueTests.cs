@@ -1,74 +1,90 @@
 using Conclave.Tests.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Conclave.Tests.Runtime.Queue;
 
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "DisposeAsync of the test does it.")]
 public sealed class WorkQueueTests : IAsyncLifetime
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan AlreadyOver = TimeSpan.FromSeconds(-1);
 
     private TestDatabase _database = null!;
+    private WorkSignal _signal = null!;
     private WorkQueue _queue = null!;
 
     public async Task InitializeAsync()
     {
         _database = await PostgresServer.NewDatabaseAsync();
-        _queue = new WorkQueue(_database.DataSource);
+        _signal = new WorkSignal(_database, NullLogger<WorkSignal>.Instance);
+        _queue = new WorkQueue(_database, _signal);
     }
 
-    public async Task DisposeAsync() => await _database.DisposeAsync();
+    public async Task DisposeAsync()
+    {
+        await _signal.DisposeAsync();
+        await _database.DisposeAsync();
+    }
 
     [Fact]
     public async Task Claim_FourWorkersAtOnce_TakesEveryItemExactlyOnce()
     {
-        for (var i = 0; i < 200; i++)
-            await _queue.EnqueueAsync(Work($"i{i}"), default);
+        await _queue.EnqueueAsync([.. Enumerable.Range(0, 200).Select(i => Work($"i{i}"))], default);
 
         var claims = await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
         {
-            List<ClaimedWork> mine = [];
-            while (await _queue.ClaimAsync(Guid.NewGuid(), Minute, 10, mine, default) > 0)
-            {
-            }
-
+            List<string> mine = [];
+            while (await ClaimAsync(Guid.NewGuid(), Minute, 10) is { Count: > 0 } claimed)
+                mine.AddRange(claimed.Select(w => w.InstanceId));
             return mine;
         }));
 
-        var ids = claims.SelectMany(c => c).Select(w => w.InstanceId).ToList();
-        Assert.Equal(200, ids.Count);
-        Assert.Equal(200, ids.Distinct().Count());
+        Assert.Equal(200, claims.Sum(c => c.Count));
+        Assert.Equal(200, claims.SelectMany(c => c).Distinct().Count());
     }
 
     [Fact]
     public async Task Claim_SeveralPriorities_TakesTheMostUrgentFirst()
     {
-        await _queue.EnqueueAsync(Work("bulk", WorkPriority.P3), default);
-        await _queue.EnqueueAsync(Work("ordinary", WorkPriority.P2), default);
-        await _queue.EnqueueAsync(Work("safety", WorkPriority.P0), default);
+        await _queue.EnqueueAsync([Work("bulk", WorkPriority.P3), Work("ordinary"), Work("safety", WorkPriority.P0)], default);
 
-        List<ClaimedWork> claimed = [];
+        List<string> order = [];
         for (var i = 0; i < 3; i++)
-            await _queue.ClaimAsync(Guid.NewGuid(), Minute, 1, claimed, default);
+            order.Add((await ClaimAsync(Guid.NewGuid(), Minute, 1))[0].InstanceId);
 
-        Assert.Equal(["safety", "ordinary", "bulk"], claimed.Select(w => w.InstanceId));
+        Assert.Equal(["safety", "ordinary", "bulk"], order);
+    }
+
+    [Fact]
+    public async Task Claim_OneTenantHasThousands_TheOtherGetsItsShare()
+    {
+        await _queue.EnqueueAsync([.. Enumerable.Range(0, 2_000).Select(i => Work($"many{i}"))], default);
+        await _queue.EnqueueAsync([.. Enumerable.Range(0, 5).Select(i => Work($"few{i}") with { Tenant = "globex" })], default);
+
+        var claimed = await ClaimAsync(Guid.NewGuid(), Minute, 10);
+
+        Assert.Equal(5, claimed.Count(w => w.Tenant == "globex"));
+        Assert.Equal(5, claimed.Count(w => w.Tenant == "acme"));
     }
 
     [Fact]
     public async Task Claim_NotYetDue_TakesNothing()
     {
-        await _queue.EnqueueAsync(Work("later") with { DueAt = DateTimeOffset.UtcNow.AddHours(1) }, default);
+        var due = DateTimeOffset.UtcNow.AddHours(1);
+        await _queue.EnqueueAsync([Work("later") with { DueAt = due }], default);
 
-        Assert.Equal(0, await _queue.ClaimAsync(Guid.NewGuid(), Minute, 10, [], default));
+        Assert.Empty(await ClaimAsync(Guid.NewGuid(), Minute, 10));
+        Assert.Equal(due, (await _queue.FindNextDueAsync(default))!.Value, TimeSpan.FromMilliseconds(1));
+        Assert.Equal((0, 1), ((await _queue.GetStatsAsync("acme", default)).Due, (await _queue.GetStatsAsync("acme", default)).Delayed));
     }
 
     [Fact]
     public async Task Claim_LeaseOfAnotherRanOut_TakesTheItemAgainWithTheNextAttempt()
     {
-        await _queue.EnqueueAsync(Work("i"), default);
-        List<ClaimedWork> first = [];
-        List<ClaimedWork> second = [];
-        await _queue.ClaimAsync(Guid.NewGuid(), TimeSpan.FromSeconds(-1), 1, first, default);
-        await _queue.ClaimAsync(Guid.NewGuid(), Minute, 1, second, default);
+        await _queue.EnqueueAsync([Work("i")], default);
+        var first = await ClaimAsync(Guid.NewGuid(), AlreadyOver, 1);
+        var second = await ClaimAsync(Guid.NewGuid(), Minute, 1);
 
         Assert.Equal(first[0].Id, second[0].Id);
         Assert.Equal([1, 2], new[] { first[0].Attempt, second[0].Attempt });
@@ -77,32 +93,31 @@ public sealed class WorkQueueTests : IAsyncLifetime
     [Fact]
     public async Task Retry_LeaseLost_ChangesNothing()
     {
-        await _queue.EnqueueAsync(Work("i"), default);
+        await _queue.EnqueueAsync([Work("i")], default);
         var late = Guid.NewGuid();
-        List<ClaimedWork> first = [];
-        await _queue.ClaimAsync(late, TimeSpan.FromSeconds(-1), 1, first, default);
-        await _queue.ClaimAsync(Guid.NewGuid(), Minute, 1, [], default);
+        var first = await ClaimAsync(late, AlreadyOver, 1);
+        await ClaimAsync(Guid.NewGuid(), Minute, 1);
 
-        Assert.False(await _queue.RetryAsync(first[0], late, TimeSpan.Zero, default));
+        Assert.False(await _queue.RetryAsync(first[0], late, TimeSpan.Zero, true, default));
         Assert.False(await _queue.BuryAsync(first[0], late, "too late", default));
     }
 
     [Fact]
     public async Task Bury_ThenRequeue_BringsTheWorkBack()
     {
-        await _queue.EnqueueAsync(Work("i") with { Payload = [1, 2, 3] }, default);
+        await _queue.EnqueueAsync([Work("i") with { Payload = [1, 2, 3], Bookmark = 7 }], default);
         var owner = Guid.NewGuid();
-        List<ClaimedWork> claimed = [];
-        await _queue.ClaimAsync(owner, Minute, 1, claimed, default);
+        var claimed = await ClaimAsync(owner, Minute, 1);
 
         Assert.True(await _queue.BuryAsync(claimed[0], owner, "broken", default));
-        Assert.Equal(0, await _queue.ClaimAsync(owner, Minute, 1, [], default));
+        Assert.Empty(await ClaimAsync(owner, Minute, 1));
+        Assert.Equal("broken", Assert.Single(await _queue.ListDeadAsync("acme", null, 10, default)).Error);
+        Assert.Empty(await _queue.ListDeadAsync("globex", null, 10, default));
         Assert.False(await _queue.RequeueAsync("globex", claimed[0].Id, default));
         Assert.True(await _queue.RequeueAsync("acme", claimed[0].Id, default));
-        List<ClaimedWork> again = [];
-        await _queue.ClaimAsync(owner, Minute, 1, again, default);
+        var again = await ClaimAsync(owner, Minute, 1);
         Assert.Equal([1, 2, 3], again[0].Payload!);
-        Assert.Equal(1, again[0].Attempt);
+        Assert.Equal((1, 7), (again[0].Attempt, again[0].Bookmark));
     }
 
     [Theory]
@@ -119,6 +134,9 @@ public sealed class WorkQueueTests : IAsyncLifetime
         Assert.Contains(delays, d => d > boundSeconds / 2);
     }
 
+    private async Task<List<ClaimedWork>> ClaimAsync(Guid owner, TimeSpan lease, int limit) =>
+        [.. (await _queue.ClaimAsync(owner, lease, limit, default)).SelectMany(c => c.Work)];
+
     private static NewWork Work(string instanceId, WorkPriority priority = WorkPriority.P2) =>
-        new("acme", instanceId, WorkKind.Run, priority, DateTimeOffset.UtcNow.AddSeconds(-1), null);
+        new("acme", instanceId, WorkKind.Run, priority, DateTimeOffset.UtcNow.AddSeconds(-1));
 }

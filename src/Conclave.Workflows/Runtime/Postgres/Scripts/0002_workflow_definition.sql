@@ -25,3 +25,21 @@ create unique index workflow_definition_latest_ix on conclave.workflow_definitio
 create unique index workflow_definition_published_ix on conclave.workflow_definition (tenant, definition_id) where is_published;
 create index workflow_definition_name_ix on conclave.workflow_definition (tenant, lower(name), id) where is_latest;
 create index workflow_definition_activity_ix on conclave.workflow_definition (tenant, activity_type_name) where usable_as_activity;
+
+-- What published versions start on. One route cannot start two workflows.
+create table conclave.workflow_trigger (
+    tenant        text not null,
+    definition_id text not null,
+    version_id    text not null,
+    activity_id   text not null,
+    name          text not null,
+    hash          bytea not null,
+    -- Members of the trigger's payload as JSON.
+    payload       text not null,
+    -- Method and path template without parameter names; null for other triggers.
+    route_key     text
+);
+
+create index workflow_trigger_definition_ix on conclave.workflow_trigger (tenant, definition_id);
+create index workflow_trigger_stimulus_ix on conclave.workflow_trigger (tenant, name, hash);
+create unique index workflow_trigger_route_ix on conclave.workflow_trigger (tenant, route_key) where route_key is not null;

@@ -1,4 +1,5 @@
--- The instance row is small and rewritten with every burst: fillfactor leaves room for updates in place.
+-- The instance row is small and rewritten with every burst: fillfactor leaves room for updates in place, which stay
+-- cheap as long as no indexed column changes.
 create table conclave.workflow_instance (
     tenant                text        not null,
     id                    text        not null,
@@ -11,9 +12,10 @@ create table conclave.workflow_instance (
     name                  text,
     parent_id             text,
     incident_count        int         not null default 0,
-    state                 bytea,
-    -- Grows with every burst that takes the instance; a commit with an older number is refused.
-    fence                 bigint      not null default 0,
+    state                 bytea       not null,
+    -- Grows whenever the instance is taken and with every commit; a commit that shows an older number is refused.
+    fence                 bigint      not null default 1,
+    owner                 uuid,
     lease_until           timestamptz,
     created_at            timestamptz not null,
     updated_at            timestamptz not null,
@@ -21,52 +23,55 @@ create table conclave.workflow_instance (
     primary key (tenant, id)
 ) with (fillfactor = 70);
 
-create index workflow_instance_list_ix on conclave.workflow_instance (tenant, created_at desc, id desc);
-create index workflow_instance_definition_ix on conclave.workflow_instance (tenant, definition_id, created_at desc);
+create index workflow_instance_list_ix on conclave.workflow_instance (tenant, created_at, id);
+create index workflow_instance_definition_ix on conclave.workflow_instance (tenant, definition_id, created_at, id);
 create index workflow_instance_correlation_ix on conclave.workflow_instance (tenant, correlation_id) where correlation_id is not null;
+create index workflow_instance_incident_ix on conclave.workflow_instance (tenant, created_at, id) where incident_count > 0;
 
+-- What instances wait for. A stimulus takes the row away when it enqueues the resumption.
 create table conclave.bookmark (
-    tenant       text        not null,
-    instance_id  text        not null,
-    number       int         not null,
-    name         text        not null,
-    hash         bytea       not null,
-    activity_id  text        not null,
-    payload      text        not null,
-    due_at       timestamptz,
-    created_at   timestamptz not null,
-    primary key (tenant, instance_id, number),
-    foreign key (tenant, instance_id) references conclave.workflow_instance (tenant, id) on delete cascade
+    tenant         text        not null,
+    instance_id    text        not null,
+    number         int         not null,
+    name           text        not null,
+    hash           bytea       not null,
+    correlation_id text,
+    activity_id    text        not null,
+    payload        text        not null,
+    due_at         timestamptz,
+    created_at     timestamptz not null,
+    primary key (tenant, instance_id, number)
 );
 
 create index bookmark_stimulus_ix on conclave.bookmark (tenant, name, hash);
 
--- Work that is due. A claimed item is due again when its lease runs out.
-create table conclave.work_item (
+-- Path templates with parameters at which instances have waited, so that a request finds its bookmark. Few, and kept.
+create table conclave.http_template (
+    tenant   text not null,
+    template text not null,
+    primary key (tenant, template)
+);
+
+-- Values too large for the instance row, by the hash of their content.
+create table conclave.blob (
+    tenant      text  not null,
+    instance_id text  not null,
+    hash        bytea not null,
+    content     bytea not null,
+    primary key (tenant, instance_id, hash)
+);
+
+-- What people did to an instance, and why.
+create table conclave.instance_operation (
     id          bigint generated always as identity primary key,
     tenant      text        not null,
     instance_id text        not null,
-    kind        smallint    not null,
-    priority    smallint    not null,
-    due_at      timestamptz not null,
-    attempt     int         not null default 0,
-    owner       uuid,
-    payload     bytea,
-    created_at  timestamptz not null default now()
-) with (fillfactor = 70);
-
-create index work_item_due_ix on conclave.work_item (priority, due_at);
-
--- What failed too often waits here until somebody puts it back.
-create table conclave.dead_work_item (
-    id          bigint      primary key,
-    tenant      text        not null,
-    instance_id text        not null,
-    kind        smallint    not null,
-    priority    smallint    not null,
-    attempt     int         not null,
-    payload     bytea,
-    error       text        not null,
-    created_at  timestamptz not null,
-    died_at     timestamptz not null default now()
+    sequence    bigint      not null,
+    operation   text        not null,
+    actor       text        not null,
+    reason      text,
+    details     text,
+    created_at  timestamptz not null
 );
+
+create index instance_operation_ix on conclave.instance_operation (tenant, instance_id, id);

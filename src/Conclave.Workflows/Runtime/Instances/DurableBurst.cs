@@ -1,0 +1,299 @@
+using System.Buffers;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Journal;
+using Conclave.Workflows.Runtime.Queue;
+
+namespace Conclave.Workflows.Runtime.Instances;
+
+/// <summary>One instance while this process runs it: what of it is stored, and what its next commit writes.</summary>
+internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposable
+{
+    // Log entries that a commit of a long burst must not exceed.
+    private const int LongestJournal = 64 * 1024;
+
+    private readonly InstanceRunner _runner;
+    private readonly HashSet<int> _storedBookmarks = [];
+    private readonly HashSet<int> _resumed = [];
+    private readonly List<JournalWrite> _journal = [];
+    private readonly List<DurableBurst> _children = [];
+    private readonly List<OperationWrite> _operations = [];
+    private readonly CancellationTokenSource _stop;
+    private HashSet<string> _storedBlobs = [];
+    private HashSet<string> _newBlobs = [];
+    private long _nextSequence;
+    private long _fence;
+    private int _journalCount;
+    private long _sinceCommit;
+
+    /// <summary>Begins to run an instance.</summary>
+    /// <param name="runner">Who runs it.</param>
+    /// <param name="workflows">The tenant's workflows.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="fence">Number of the hold; 0 for an instance that is not stored.</param>
+    /// <param name="priority">How urgent the work is; what follows is as urgent.</param>
+    /// <param name="stopping">Cancelled when the process stops.</param>
+    public DurableBurst(
+        InstanceRunner runner, TenantWorkflows workflows, WorkflowInstance instance, long fence, WorkPriority priority, CancellationToken stopping)
+    {
+        _runner = runner;
+        Workflows = workflows;
+        Instance = instance;
+        Priority = priority;
+        LoadedStatus = instance.Status;
+        _fence = fence;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        _nextSequence = instance.Log.Sequence - instance.Log.Count;
+        if (fence > 0)
+            _storedBookmarks.UnionWith(instance.Bookmarks.Select(b => b.Number));
+        _sinceCommit = instance.Time.GetTimestamp();
+        runner.Begin(this);
+    }
+
+    public TenantWorkflows Workflows { get; }
+
+    public string Tenant => Workflows.Tenant;
+
+    public WorkflowInstance Instance { get; private set; }
+
+    public WorkPriority Priority { get; }
+
+    /// <summary>Ids of the work of the queue that causes the burst.</summary>
+    public IReadOnlyList<long> Claimed { get; init; } = [];
+
+    /// <summary>Id of the work that stands for a burst which no work of the queue caused, so that a crash is noticed; 0 for none.</summary>
+    public long OwnWork { get; set; }
+
+    /// <summary>Work that is done once the next commit is stored.</summary>
+    public List<long> Done { get; } = [];
+
+    /// <summary>Whether this instance runs inside another one's activity, which is told its result directly.</summary>
+    public bool IsNested { get; init; }
+
+    /// <summary>Whether another process may have run this burst before.</summary>
+    public bool IsRepeated { get; init; }
+
+    /// <summary>Hashes of the large values that are stored.</summary>
+    public IEnumerable<string> StoredBlobs { init => _storedBlobs = [.. value]; }
+
+    /// <summary>Nesting of workflows that execute each other.</summary>
+    public int Depth { get; init; }
+
+    /// <summary>The request that the burst answers; null for none.</summary>
+    public IHttpExchange? Exchange { get; init; }
+
+    /// <summary>Gives the answer to store with the last commit; null for none.</summary>
+    public Func<ReplyWrite?>? Reply { get; set; }
+
+    /// <summary>What must hold for the first commit.</summary>
+    public ActivationGuard? Guard { get; set; }
+
+    /// <summary>Whether the instance is stored.</summary>
+    public bool IsStored => _fence > 0;
+
+    /// <summary>Whether somebody else took the instance, so that nothing more may be stored.</summary>
+    public bool IsLost { get; private set; }
+
+    /// <summary>Cancelled when the burst must stop.</summary>
+    public CancellationToken Token => _stop.Token;
+
+    /// <summary>How the instance stood when it was loaded.</summary>
+    public WorkflowStatus LoadedStatus { get; }
+
+    /// <summary>Fails when somebody else took the instance.</summary>
+    /// <exception cref="HoldLostException">Somebody else took it.</exception>
+    public void ThrowIfLost()
+    {
+        if (IsLost)
+            throw new HoldLostException(Instance.Id);
+    }
+
+    /// <summary>Stops the burst; what it did so far is stored.</summary>
+    public void Interrupt() => _stop.Cancel();
+
+    /// <summary>Stops the burst because somebody else took the instance.</summary>
+    public void Lose()
+    {
+        IsLost = true;
+        _stop.Cancel();
+    }
+
+    /// <summary>Notes that a bookmark was resumed, whose row the stimulus took away.</summary>
+    public void Resumed(int number) => _resumed.Add(number);
+
+    /// <summary>Notes what somebody did to the instance.</summary>
+    public void Operated(string operation, string actor, string? reason, string? details) => _operations.Add(new OperationWrite(
+        Tenant, Instance.Id, Instance.Log.Sequence, operation, actor, reason, details, Instance.Time.GetUtcNow()));
+
+    /// <summary>Replaces the instance by itself in another version.</summary>
+    public void Replace(WorkflowInstance instance) => Instance = instance;
+
+    /// <summary>Adds an instance that ran inside an activity of this one and is stored with it.</summary>
+    public void Add(DurableBurst child) => _children.Add(child);
+
+    bool ICommitPoints.IsBefore(ActivityNode node) => CommitStrategy.IsBefore(Instance.Graph.Definition, node, IsStored);
+
+    bool ICommitPoints.IsAfter(ActivityNode node)
+    {
+        if (CommitStrategy.IsAfter(Instance.Graph.Definition, node))
+            return true;
+        return (_journalCount > LongestJournal || Instance.Time.GetElapsedTime(_sinceCommit) > _runner.Options.CommitInterval)
+            && !CommitStrategy.IsNever(node);
+    }
+
+    /// <summary>Stores the instance in the middle of its burst.</summary>
+    /// <exception cref="HoldLostException">Somebody else has taken the instance.</exception>
+    async ValueTask ICommitPoints.CommitAsync(WorkflowInstance instance, CancellationToken cancellationToken)
+    {
+        // From here on a crash must find the instance: work that belongs to it is there for whoever takes it up.
+        if (!IsStored && Claimed.Count == 0 && OwnWork == 0 && !IsNested)
+            OwnWork = await _runner.ClaimRunningAsync(this, cancellationToken);
+        if (await CommitAsync(keepsHold: true, cancellationToken) != CommitOutcome.Stored)
+            throw new HoldLostException(Instance.Id);
+    }
+
+    void IExecutionLogSink.Write(WorkflowInstance instance, ReadOnlySpan<LogEntry> entries)
+    {
+        _journalCount += entries.Length;
+        _journal.Add(new JournalWrite(
+            Tenant, instance.Id, _nextSequence, entries.Length, JournalChunk.Write(instance.Graph, entries), new DateTimeOffset(entries[0].Timestamp, TimeSpan.Zero)));
+        _nextSequence += entries.Length;
+    }
+
+    /// <summary>Stores everything since the last commit.</summary>
+    /// <param name="keepsHold">Whether the burst goes on.</param>
+    /// <param name="cancellationToken">Stops preparing; once the commit is under way it is waited for.</param>
+    public async Task<CommitOutcome> CommitAsync(bool keepsHold, CancellationToken cancellationToken)
+    {
+        if (IsLost)
+            return CommitOutcome.Refused;
+        var commit = new InstanceCommit();
+        await AddToAsync(commit, keepsHold, cancellationToken);
+        var outcome = await _runner.StoreAsync(commit);
+        if (outcome == CommitOutcome.Stored)
+            Committed(keepsHold);
+        else if (outcome == CommitOutcome.Refused && IsStored)
+            IsLost = true;
+        return outcome;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _runner.End(this);
+        _stop.Dispose();
+        foreach (var child in _children)
+            child.Dispose();
+    }
+
+    private async ValueTask AddToAsync(InstanceCommit commit, bool keepsHold, CancellationToken cancellationToken)
+    {
+        foreach (var child in _children)
+            await child.AddToAsync(commit, keepsHold: false, cancellationToken);
+        var effects = Instance.TakeEffects();
+        if (effects.Count > 0)
+            await Effects.AddAsync(commit, this, effects, cancellationToken);
+        if (keepsHold)
+            Instance.UpdatedAt = Instance.Time.GetUtcNow();
+        AddBookmarks(commit);
+        Instance.Log.Drain(Instance, this);
+        var buffer = new ArrayBufferWriter<byte>(512);
+        var blobs = new LargeStateValues();
+        InstanceSerializer.Write(Instance, buffer, blobs);
+        AddBlobs(commit, blobs);
+        commit.Instances.Add(InstanceWrite.Of(Tenant, Instance, buffer.WrittenSpan.ToArray(), _fence, keepsHold));
+        commit.Journal.AddRange(_journal);
+        commit.Operations.AddRange(_operations);
+        commit.Done.AddRange(Done);
+        if (!keepsHold && OwnWork != 0)
+            commit.Done.Add(OwnWork);
+        if (Guard is not null && !IsStored)
+            commit.Guards.Add(Guard);
+        if (keepsHold)
+            return;
+        if (Reply?.Invoke() is { } reply)
+            commit.Replies.Add(reply);
+        if (Instance.Status == WorkflowStatus.Finished && !IsNested && Instance.ParentInstanceId is { } parent)
+            commit.Work.Add(new NewWork(Tenant, parent, WorkKind.ChildEnded, Priority, null, WorkPayload.Of(InstanceRunner.Result(Instance))));
+        // A burst that was stopped before its end, and that no work of the queue caused, is put there.
+        else if (Instance.SubStatus == WorkflowSubStatus.Executing && Claimed.Count == 0)
+            commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority));
+    }
+
+    /// <summary>A large value is written once, and deleted when the state no longer names it.</summary>
+    private void AddBlobs(InstanceCommit commit, LargeStateValues blobs)
+    {
+        foreach (var (hash, content) in blobs.Values)
+        {
+            if (!_storedBlobs.Contains(hash))
+                commit.Blobs.Add(new BlobWrite(Tenant, Instance.Id, Convert.FromHexString(hash), content));
+        }
+
+        foreach (var hash in _storedBlobs)
+        {
+            if (!blobs.Values.ContainsKey(hash))
+                commit.RemovedBlobs.Add(new BlobWrite(Tenant, Instance.Id, Convert.FromHexString(hash), []));
+        }
+
+        _newBlobs = [.. blobs.Values.Keys];
+    }
+
+    private void AddBookmarks(InstanceCommit commit)
+    {
+        var now = Instance.Time.GetUtcNow();
+        var waiting = new HashSet<int>();
+        foreach (var bookmark in Instance.Bookmarks)
+        {
+            waiting.Add(bookmark.Number);
+            if (_storedBookmarks.Contains(bookmark.Number) && !_resumed.Contains(bookmark.Number))
+                continue;
+            var id = new BookmarkId(Tenant, Instance.Id, bookmark.Number);
+            var template = bookmark.Payload.Type == Activities.HttpEndpoint.PayloadType ? bookmark.Payload["Path"] as string : null;
+            commit.Bookmarks.Add(new BookmarkWrite(
+                id,
+                bookmark.Name,
+                BookmarkKey.Of(bookmark.Name, bookmark.Payload),
+                Instance.CorrelationId,
+                bookmark.Context.Node.Id,
+                bookmark.Payload.ToString(),
+                bookmark.DueAt,
+                bookmark.CreatedAt,
+                template?.Contains('{', StringComparison.Ordinal) == true ? template : null));
+            if (bookmark.DueAt is { } due)
+                commit.Work.Add(_runner.WorkFor(this, bookmark.Number, due, now));
+        }
+
+        foreach (var number in _storedBookmarks)
+        {
+            if (!waiting.Contains(number) && !_resumed.Contains(number))
+                commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, number));
+        }
+    }
+
+    private void Committed(bool keepsHold)
+    {
+        _fence = _fence == 0 ? 1 : _fence + 1;
+        _sinceCommit = Instance.Time.GetTimestamp();
+        _storedBookmarks.Clear();
+        _storedBookmarks.UnionWith(Instance.Bookmarks.Select(b => b.Number));
+        _storedBlobs = _newBlobs;
+        _resumed.Clear();
+        _journal.Clear();
+        _operations.Clear();
+        _journalCount = 0;
+        Done.Clear();
+        foreach (var child in _children)
+        {
+            child.Committed(keepsHold: false);
+            child.Dispose();
+        }
+
+        _children.Clear();
+        if (!keepsHold)
+            _runner.End(this);
+    }
+}
+
+/// <summary>Somebody else has taken the instance; what this burst did is not stored.</summary>
+internal sealed class HoldLostException(string instanceId) : Exception($"Somebody else has taken instance {instanceId}.");

@@ -1,0 +1,47 @@
+using System.Text.Json;
+using Conclave.Workflows.Execution;
+
+namespace Conclave.Workflows.Runtime.Instances;
+
+/// <summary>What workflows may ask of the process that runs them.</summary>
+public sealed record WorkflowServices
+{
+    /// <summary>Takes the lines that workflows write: tenant, instance and text. The default writes nothing; the journal has them.</summary>
+    public Action<string, string, string> WriteLine { get; init; } = static (_, _, _) => { };
+
+    /// <summary>Values of the configuration that workflows may read; null for those they may not.</summary>
+    public Func<string, string?> Configuration { get; init; } = static _ => null;
+
+    /// <summary>URLs that publish an event: tenant, name of the event and lifetime; null when the process has no address.</summary>
+    public Func<string, string, JsonElement, string>? EventTriggerUrl { get; init; }
+}
+
+/// <summary>The host of a durable burst.</summary>
+internal sealed class DurableHost : WorkflowHost
+{
+    private readonly InstanceRunner _runner;
+    private readonly DurableBurst _burst;
+
+    public DurableHost(InstanceRunner runner, DurableBurst burst)
+    {
+        _runner = runner;
+        _burst = burst;
+        Depth = burst.Depth;
+        LogSink = burst;
+        CommitPoints = burst;
+    }
+
+    public override IHttpExchange? HttpExchange => _burst.Exchange;
+
+    public override void WriteLine(string? text) => _runner.Services.WriteLine(_burst.Tenant, _burst.Instance.Id, text ?? "");
+
+    public override ValueTask<string?> ReadLineAsync(CancellationToken cancellationToken) => throw Unavailable("read from a console");
+
+    public override ValueTask<ChildWorkflowResult> ExecuteWorkflowAsync(ChildWorkflowRequest request, CancellationToken cancellationToken) =>
+        _runner.ExecuteChildAsync(_burst, request, cancellationToken);
+
+    public override string? GetConfiguration(string name) => _runner.Services.Configuration(name);
+
+    public override string CreateEventTriggerUrl(string eventName, JsonElement lifetime) =>
+        (_runner.Services.EventTriggerUrl ?? throw Unavailable("create event URLs"))(_burst.Tenant, eventName, lifetime);
+}

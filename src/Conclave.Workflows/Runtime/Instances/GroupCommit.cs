@@ -1,0 +1,148 @@
+using System.Threading.Channels;
+using Conclave.Workflows.Runtime.Queue;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime.Instances;
+
+/// <summary>Stores bursts. Those that end while a transaction is on its way share the next one.</summary>
+/// <remarks>
+/// One transaction is one batch without a round trip in between. If any commit of a group is refused, nothing of the group is
+/// stored; each is then tried alone.
+/// </remarks>
+public sealed partial class GroupCommit : IAsyncDisposable
+{
+    /// <summary>SQLSTATE of <c>conclave.refuse_unless</c>.</summary>
+    private const string RefusedState = "CC001";
+
+    private readonly NpgsqlDataSource _database;
+    private readonly WorkSignal _signal;
+    private readonly Guid _owner;
+    private readonly TimeSpan _lease;
+    private readonly int _largestGroup;
+    private readonly ILogger<GroupCommit> _logger;
+    private readonly Channel<Pending> _pending = Channel.CreateUnbounded<Pending>();
+    private readonly Task[] _writers;
+
+    /// <summary>Starts writing.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="signal">Wakes workers when a commit brought work.</param>
+    /// <param name="options">Size of groups, number of writers, leases.</param>
+    /// <param name="logger">The log.</param>
+    public GroupCommit(NpgsqlDataSource database, WorkSignal signal, RuntimeOptions options, ILogger<GroupCommit> logger)
+    {
+        _database = database;
+        _signal = signal;
+        _owner = options.Owner;
+        _lease = options.Lease;
+        _largestGroup = options.LargestGroup;
+        _logger = logger;
+        _writers = [.. Enumerable.Range(0, options.Writers).Select(_ => Task.Run(WriteAsync))];
+    }
+
+    /// <summary>Stores a burst.</summary>
+    /// <exception cref="NpgsqlException">The database failed; the commit did or did not happen.</exception>
+    public async Task<CommitOutcome> CommitAsync(InstanceCommit commit)
+    {
+        var pending = new Pending(commit);
+        ObjectDisposedException.ThrowIf(!_pending.Writer.TryWrite(pending), this);
+        return await pending.Done.Task;
+    }
+
+    /// <summary>Waits for what is under way and stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _pending.Writer.TryComplete();
+        await Task.WhenAll(_writers);
+    }
+
+    private async Task WriteAsync()
+    {
+        var group = new List<Pending>();
+        while (await _pending.Reader.WaitToReadAsync())
+        {
+            group.Clear();
+            while (group.Count < _largestGroup && _pending.Reader.TryRead(out var pending))
+                group.Add(pending);
+            if (group.Count == 0)
+                continue;
+            try
+            {
+                await StoreAsync(group.ConvertAll(p => p.Commit));
+                End(group, CommitOutcome.Stored);
+            }
+            catch (PostgresException exception) when (group.Count > 1 && !IsFailureOfServer(exception))
+            {
+                foreach (var single in group)
+                    await StoreAloneAsync(single);
+            }
+            catch (Exception exception)
+            {
+                Fail(group, exception);
+            }
+        }
+    }
+
+    private async Task StoreAloneAsync(Pending pending)
+    {
+        try
+        {
+            await StoreAsync([pending.Commit]);
+            End([pending], CommitOutcome.Stored);
+        }
+        catch (Exception exception)
+        {
+            Fail([pending], exception);
+        }
+    }
+
+    private void End(List<Pending> group, CommitOutcome outcome)
+    {
+        var hasWork = false;
+        foreach (var pending in group)
+        {
+            hasWork |= pending.Commit.Work.Count > 0 || pending.Commit.Bookmarks.Count > 0;
+            pending.Done.SetResult(outcome);
+        }
+
+        if (hasWork)
+            _signal.Wake();
+    }
+
+    private void Fail(List<Pending> group, Exception exception)
+    {
+        CommitOutcome? outcome = exception switch
+        {
+            PostgresException { SqlState: RefusedState } when group.Count == 1 => CommitOutcome.Refused,
+            PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, TableName: "workflow_instance" } when group.Count == 1 => CommitOutcome.Exists,
+            _ => null,
+        };
+        if (outcome is null)
+            LogFailed(group.Count, exception);
+        foreach (var pending in group)
+        {
+            if (outcome is { } known)
+                pending.Done.SetResult(known);
+            else
+                pending.Done.SetException(exception);
+        }
+    }
+
+    /// <summary>Whether the server itself is in trouble, so that trying each commit alone makes no sense.</summary>
+    private static bool IsFailureOfServer(PostgresException exception) => exception.SqlState[..2] is "08" or "53" or "57" or "58" or "XX";
+
+    private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
+    {
+        await using var batch = _database.CreateBatch();
+        CommitSql.Add(batch, group, _owner, _lease);
+        await batch.ExecuteNonQueryAsync();
+    }
+
+    [LoggerMessage(2201, LogLevel.Error, "{Count} bursts could not be stored. Their work is tried again.")]
+    private partial void LogFailed(int count, Exception exception);
+
+    private sealed record Pending(InstanceCommit Commit)
+    {
+        public TaskCompletionSource<CommitOutcome> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,149 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime.Journal;
+
+/// <summary>An entry of the journal with the version that it is from.</summary>
+/// <param name="VersionId">Id of the definition's version.</param>
+/// <param name="Entry">The entry.</param>
+public sealed record StoredJournalEntry(string VersionId, JournalEntry Entry);
+
+/// <summary>What somebody did to an instance.</summary>
+/// <param name="Sequence">Place in the instance's log: it came before the entry of this number.</param>
+/// <param name="Operation">What was done.</param>
+/// <param name="Actor">Who did it.</param>
+/// <param name="Reason">Why; null when nobody said.</param>
+/// <param name="Details">More about it; null for nothing.</param>
+/// <param name="CreatedAt">When.</param>
+public sealed record InstanceOperation(long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt);
+
+/// <summary>Reads the journal, and keeps its partitions.</summary>
+public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider time, ILogger<JournalStore> logger)
+{
+    /// <summary>Reads entries of an instance, oldest first.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instanceId">The instance.</param>
+    /// <param name="after">Only entries with a larger sequence number; -1 for all.</param>
+    /// <param name="limit">Most entries.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<List<StoredJournalEntry>> ReadAsync(
+        string tenant, string instanceId, long after, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select first_sequence, entries from conclave.journal
+             where tenant = $1 and instance_id = $2 and first_sequence + count > $3
+             order by first_sequence
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = instanceId });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after + 1 });
+        var found = new List<StoredJournalEntry>();
+        var chunk = new List<JournalEntry>();
+        await using var reader = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellationToken);
+        while (found.Count < limit && await reader.ReadAsync(cancellationToken))
+        {
+            chunk.Clear();
+            var versionId = JournalChunk.Read(reader.GetInt64(0), reader.GetFieldValue<byte[]>(1), chunk);
+            found.AddRange(chunk.Where(e => e.Sequence > after).Take(limit - found.Count).Select(e => new StoredJournalEntry(versionId, e)));
+        }
+
+        return found;
+    }
+
+    /// <summary>Reads what people did to an instance, oldest first.</summary>
+    public async Task<List<InstanceOperation>> ReadOperationsAsync(string tenant, string instanceId, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select sequence, operation, actor, reason, details, created_at from conclave.instance_operation
+             where tenant = $1 and instance_id = $2 order by id
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = instanceId });
+        var found = new List<InstanceOperation>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            found.Add(new InstanceOperation(
+                reader.GetInt64(0),
+                reader.GetString(1),
+                reader.GetString(2),
+                reader.IsDBNull(3) ? null : reader.GetString(3),
+                reader.IsDBNull(4) ? null : reader.GetString(4),
+                reader.GetFieldValue<DateTimeOffset>(5)));
+        }
+
+        return found;
+    }
+
+    /// <summary>Makes the partitions of this month and the next, and drops those that ended before the retention.</summary>
+    /// <param name="retention">How long entries are kept; null keeps them.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task MaintainAsync(TimeSpan? retention, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var month = new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc);
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await ExecuteAsync(connection, "select pg_advisory_xact_lock(7142)", cancellationToken);
+        foreach (var first in (DateTime[])[month, month.AddMonths(1)])
+            await AddPartitionAsync(connection, first, cancellationToken);
+        if (retention is { } kept)
+        {
+            foreach (var (name, end) in await ReadPartitionsAsync(connection, cancellationToken))
+            {
+                if (end > now - kept)
+                    continue;
+                await ExecuteAsync(connection, $"drop table conclave.{name}", cancellationToken);
+                LogDropped(name);
+            }
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    private static async Task AddPartitionAsync(NpgsqlConnection connection, DateTime first, CancellationToken cancellationToken)
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"journal_{first:yyyy_MM}");
+        var (from, to) = (first.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), first.AddMonths(1).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+        await using var exists = new NpgsqlCommand("select to_regclass('conclave.' || $1) is not null", connection);
+        exists.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
+        if ((bool)(await exists.ExecuteScalarAsync(cancellationToken))!)
+            return;
+        // What the default partition caught meanwhile moves into the new one.
+        await ExecuteAsync(connection, $"""
+            create table conclave.{name} (like conclave.journal including defaults);
+            with moved as (
+                delete from conclave.journal_default where created_at >= '{from}+00' and created_at < '{to}+00' returning *)
+            insert into conclave.{name} select * from moved;
+            alter table conclave.journal attach partition conclave.{name} for values from ('{from}+00') to ('{to}+00');
+            """, cancellationToken);
+    }
+
+    private static async Task<List<(string Name, DateTimeOffset End)>> ReadPartitionsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "select inhrelid::regclass::text from pg_inherits where inhparent = 'conclave.journal'::regclass", connection);
+        var partitions = new List<(string, DateTimeOffset)>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var name = reader.GetString(0).Split('.')[^1];
+            if (DateTime.TryParseExact(name, "'journal_'yyyy_MM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var first))
+                partitions.Add((name, first.AddMonths(1)));
+        }
+
+        return partitions;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+#pragma warning disable CA2100    // Names and dates are ours.
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    [LoggerMessage(2501, LogLevel.Information, "The journal's partition {Partition} is past its retention and was dropped.")]
+    private partial void LogDropped(string partition);
+}

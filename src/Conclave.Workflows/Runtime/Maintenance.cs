@@ -1,0 +1,44 @@
+using Conclave.Workflows.Runtime.Journal;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime;
+
+/// <summary>What has to be done now and then: partitions, and rows that have served their time.</summary>
+public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal, RuntimeOptions options, TimeProvider time)
+{
+    private const int Batch = 1_000;
+
+    /// <summary>Does everything that is due. Any number of processes may call it.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await journal.MaintainAsync(options.JournalRetention, cancellationToken);
+        await DeleteExpiredAsync("delete from conclave.stimulus where (tenant, id) in (select tenant, id from conclave.stimulus where expires_at <= now() limit 1000)", cancellationToken);
+        await DeleteExpiredAsync("delete from conclave.http_reply where (tenant, scope, key) in (select tenant, scope, key from conclave.http_reply where expires_at <= now() limit 1000)", cancellationToken);
+        if (options.InstanceRetention is { } kept)
+            await DeleteInstancesAsync(time.GetUtcNow() - kept, cancellationToken);
+    }
+
+    private async Task DeleteExpiredAsync(string sql, CancellationToken cancellationToken)
+    {
+#pragma warning disable CA2100    // Both texts are constants.
+        await using var command = database.CreateCommand(sql);
+#pragma warning restore CA2100
+        while (await command.ExecuteNonQueryAsync(cancellationToken) == Batch)
+            cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private async Task DeleteInstancesAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            with old as (
+                select tenant, id from conclave.workflow_instance
+                 where status = 1 and finished_at < $1 limit 1000 for update skip locked),
+            values_gone as (delete from conclave.blob b using old where b.tenant = old.tenant and b.instance_id = old.id),
+            operations_gone as (delete from conclave.instance_operation o using old where o.tenant = old.tenant and o.instance_id = old.id)
+            delete from conclave.workflow_instance i using old where i.tenant = old.tenant and i.id = old.id
+            """);
+        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = before });
+        while (await command.ExecuteNonQueryAsync(cancellationToken) >= Batch)
+            cancellationToken.ThrowIfCancellationRequested();
+    }
+}

@@ -1,0 +1,25 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Conclave.Workflows.Runtime.Postgres;
+
+/// <summary>Parameters that say their type, so that one prepared statement serves every value.</summary>
+internal static class Parameters
+{
+    /// <summary>Adds a text that may be missing.</summary>
+    public static void AddText(this NpgsqlParameterCollection parameters, string? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+
+    /// <summary>Adds bytes that may be missing.</summary>
+    public static void AddBytes(this NpgsqlParameterCollection parameters, byte[]? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea });
+
+    /// <summary>Adds one column of a list of rows, for <c>unnest</c>.</summary>
+    public static void AddArray<TRow, TValue>(this NpgsqlParameterCollection parameters, IReadOnlyList<TRow> rows, Func<TRow, TValue> column)
+    {
+        var values = new TValue[rows.Count];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = column(rows[i]);
+        parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = values });
+    }
+}

@@ -1,0 +1,178 @@
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Stimuli;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime.Queue;
+
+/// <summary>Takes work from the queue and does it, many bursts at once.</summary>
+public sealed partial class Worker(
+    WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, TimeProvider time, ILogger<Worker> logger)
+{
+    private readonly RuntimeOptions _options = runner.Options;
+    private int _running;
+
+    /// <summary>Hands bookmarks that are due much later to the timers; null leaves them to the queue.</summary>
+    public Func<string, string, int, DateTimeOffset, CancellationToken, Task>? Schedule { get; set; }
+
+    /// <summary>Number of claims that are being worked on.</summary>
+    public int RunningCount => _running;
+
+    /// <summary>Works until it is stopped; then takes nothing more, and waits for what runs.</summary>
+    /// <param name="stopping">Stops taking work.</param>
+    /// <param name="aborting">Stops what runs; it is put back and goes on elsewhere.</param>
+    public async Task RunAsync(CancellationToken stopping, CancellationToken aborting)
+    {
+        var failures = 0;
+        while (!stopping.IsCancellationRequested)
+        {
+            try
+            {
+                var free = _options.Concurrency - Volatile.Read(ref _running);
+                if (free > 0 && await TakeAsync(Math.Min(free, _options.ClaimSize), aborting, stopping) > 0)
+                    continue;
+                await signal.WaitAsync(free > 0 ? await NextPauseAsync(stopping) : _options.PollInterval, time, stopping);
+                failures = 0;
+            }
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException)
+            {
+                failures++;
+                LogClaimFailed(failures, exception);
+                await Task.Delay(RetryDelay.After(failures, _options.FirstRetryDelay, TimeSpan.FromSeconds(5), Random.Shared), time, stopping)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+
+        while (Volatile.Read(ref _running) > 0)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), time, CancellationToken.None);
+    }
+
+    private async Task<int> TakeAsync(int limit, CancellationToken aborting, CancellationToken cancellationToken)
+    {
+        var claims = await queue.ClaimAsync(_options.Owner, _options.Lease, limit, cancellationToken);
+        foreach (var claim in claims)
+        {
+            Interlocked.Increment(ref _running);
+            _ = Task.Run(() => WorkAsync(claim, aborting), CancellationToken.None);
+        }
+
+        return claims.Count;
+    }
+
+    /// <summary>Until the next work is due, at most until the next look.</summary>
+    private async Task<TimeSpan> NextPauseAsync(CancellationToken cancellationToken)
+    {
+        if (await queue.FindNextDueAsync(cancellationToken) is not { } due)
+            return _options.PollInterval;
+        var pause = due - time.GetUtcNow();
+        return pause < _options.PollInterval ? pause > TimeSpan.FromMilliseconds(1) ? pause : TimeSpan.FromMilliseconds(1) : _options.PollInterval;
+    }
+
+    private async Task WorkAsync(Claim claim, CancellationToken aborting)
+    {
+        try
+        {
+            var exhausted = claim.Work.Where(w => w.Attempt > _options.MaxAttempts).ToList();
+            foreach (var work in exhausted)
+                await queue.BuryAsync(work, _options.Owner, "The process that worked on it died each time.", CancellationToken.None);
+            var left = exhausted.Count == 0 ? claim : claim with { Work = [.. claim.Work.Except(exhausted)] };
+            if (left.Work.Count == 0)
+            {
+                if (left.Instance is not null)
+                    await runner.Instances.ReleaseAsync(left.Instance, CancellationToken.None);
+            }
+            else if (left.Work[0].InstanceId.Length > 0)
+                await runner.RunAsync(left, aborting);
+            else
+                await DoAsync(left.Work[0], aborting);
+        }
+        catch (HoldLostException)
+        {
+            LogLost(claim.Work[0].InstanceId, claim.Work[0].Tenant);
+        }
+        catch (Exception exception)
+        {
+            await FailAsync(claim, exception);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+            signal.WakeLocal();
+        }
+    }
+
+    /// <summary>Does work that belongs to no instance.</summary>
+    private async Task DoAsync(ClaimedWork work, CancellationToken cancellationToken)
+    {
+        switch (work.Kind)
+        {
+            case WorkKind.Publish:
+                var (published, id) = WorkPayload.ReadEvent(work.Payload);
+                await delivery.PublishAsync(work.Tenant, published, id, work.Priority, cancellationToken);
+                break;
+            case WorkKind.Schedule:
+                var (instanceId, bookmark, dueAt) = WorkPayload.ReadSchedule(work.Payload);
+                if (Schedule is { } schedule)
+                    await schedule(work.Tenant, instanceId, bookmark, dueAt, cancellationToken);
+                else
+                    await queue.EnqueueAsync([new NewWork(work.Tenant, instanceId, WorkKind.Resume, work.Priority, dueAt, null, bookmark)], cancellationToken);
+                break;
+            default:
+                throw new InvalidDataException($"Work of kind {(int)work.Kind} is from a newer version of the program.");
+        }
+
+        await queue.FinishAsync([work.Id], CancellationToken.None);
+    }
+
+    /// <summary>Puts work back that failed for a reason outside the workflow, or gives it up.</summary>
+    private async Task FailAsync(Claim claim, Exception exception)
+    {
+        foreach (var work in claim.Work)
+        {
+            // A definition that does not exist will not come back by itself.
+            var isDead = work.Attempt >= _options.MaxAttempts || exception is WorkflowDefinitionException or WorkflowException { IsPermanent: true };
+            LogFailed(work.Id, work.Kind, work.InstanceId, work.Tenant, work.Attempt, isDead, exception);
+            try
+            {
+                if (isDead)
+                    await queue.BuryAsync(work, _options.Owner, $"{exception.GetType().Name}: {exception.Message}", CancellationToken.None);
+                else
+                    await queue.RetryAsync(work, _options.Owner, RetryDelay.After(work.Attempt, _options.FirstRetryDelay, _options.LongestRetryDelay, Random.Shared), counts: true, CancellationToken.None);
+            }
+            catch (NpgsqlException inner)
+            {
+                // The lease runs out, and somebody takes the work again.
+                LogNotPutBack(work.Id, inner);
+            }
+        }
+
+        if (claim.Instance is not { } held)
+            return;
+        try
+        {
+            await runner.Instances.ReleaseAsync(held, CancellationToken.None);
+        }
+        catch (NpgsqlException inner)
+        {
+            LogNotPutBack(claim.Work[0].Id, inner);
+        }
+    }
+
+    [LoggerMessage(2401, LogLevel.Warning, "Work could not be claimed ({Failures} times in a row).")]
+    private partial void LogClaimFailed(int failures, Exception exception);
+
+    [LoggerMessage(2402, LogLevel.Warning, "Instance {InstanceId} of tenant {Tenant} was taken by somebody else; nothing of this burst is stored.")]
+    private partial void LogLost(string instanceId, string tenant);
+
+    [LoggerMessage(2403, LogLevel.Error, "Work {WorkId} ({Kind}) for instance {InstanceId} of tenant {Tenant} failed at attempt {Attempt}; given up: {IsDead}.")]
+    private partial void LogFailed(long workId, WorkKind kind, string instanceId, string tenant, int attempt, bool isDead, Exception exception);
+
+    [LoggerMessage(2404, LogLevel.Warning, "Work {WorkId} could not be put back; it is due again when its lease runs out.")]
+    private partial void LogNotPutBack(long workId, Exception exception);
+}

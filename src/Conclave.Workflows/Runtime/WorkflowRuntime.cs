@@ -1,0 +1,229 @@
+using System.Threading.Channels;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Journal;
+using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Stimuli;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Conclave.Workflows.Runtime;
+
+/// <summary>The durable runtime of one process: everything that runs workflows on a database, put together.</summary>
+public sealed partial class WorkflowRuntime : IAsyncDisposable
+{
+    private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromHours(1);
+
+    private readonly NpgsqlDataSource _database;
+    private readonly TimeProvider _time;
+    private readonly GroupCommit _commits;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _drain = new();
+    private readonly CancellationTokenSource _abort = new();
+    private readonly Channel<(string Tenant, string DefinitionId)> _changed = Channel.CreateUnbounded<(string, string)>();
+    private readonly List<Task> _tasks = [];
+    private Task _working = Task.CompletedTask;
+
+    /// <summary>Puts a runtime together; <see cref="StartAsync"/> begins.</summary>
+    /// <param name="database">The database, whose schema is current.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="newEngine">Makes the engine of a tenant around its library.</param>
+    /// <param name="services">What workflows may ask of this process.</param>
+    /// <param name="loggers">Makes logs.</param>
+    /// <param name="time">The clock.</param>
+    public WorkflowRuntime(
+        NpgsqlDataSource database,
+        RuntimeOptions options,
+        Func<WorkflowLibrary, WorkflowEngine> newEngine,
+        WorkflowServices services,
+        ILoggerFactory loggers,
+        TimeProvider time)
+    {
+        _database = database;
+        _time = time;
+        _logger = loggers.CreateLogger<WorkflowRuntime>();
+        Options = options;
+        Catalog = new DefinitionCatalog(database, time, newEngine);
+        Instances = new InstanceStore(database);
+        Signal = new WorkSignal(database, loggers.CreateLogger<WorkSignal>());
+        Queue = new WorkQueue(database, Signal);
+        Journal = new JournalStore(database, time, loggers.CreateLogger<JournalStore>());
+        Maintenance = new Maintenance(database, Journal, options, time);
+        _commits = new GroupCommit(database, Signal, options, loggers.CreateLogger<GroupCommit>());
+        Runner = new InstanceRunner(Catalog, Instances, Queue, _commits, options, loggers.CreateLogger<InstanceRunner>()) { Services = services };
+        Stimuli = new StimulusDelivery(database, Runner, Signal);
+        Worker = new Worker(Queue, Signal, Runner, Stimuli, time, loggers.CreateLogger<Worker>());
+    }
+
+    /// <summary>Settings.</summary>
+    public RuntimeOptions Options { get; }
+
+    /// <summary>The workflows.</summary>
+    public DefinitionCatalog Catalog { get; }
+
+    /// <summary>The instances.</summary>
+    public InstanceStore Instances { get; }
+
+    /// <summary>The queue.</summary>
+    public WorkQueue Queue { get; }
+
+    /// <summary>Wakes workers.</summary>
+    public WorkSignal Signal { get; }
+
+    /// <summary>The journal.</summary>
+    public JournalStore Journal { get; }
+
+    /// <summary>Runs bursts.</summary>
+    public InstanceRunner Runner { get; }
+
+    /// <summary>Delivers stimuli.</summary>
+    public StimulusDelivery Stimuli { get; }
+
+    /// <summary>Takes work from the queue.</summary>
+    public Worker Worker { get; }
+
+    /// <summary>Partitions and rows that have served their time.</summary>
+    public Maintenance Maintenance { get; }
+
+    /// <summary>Reads what is published, and begins to listen and to renew leases.</summary>
+    /// <param name="isWorker">Whether this process takes work from the queue.</param>
+    /// <param name="cancellationToken">Stops starting.</param>
+    public async Task StartAsync(bool isWorker, CancellationToken cancellationToken)
+    {
+        await Maintenance.RunAsync(cancellationToken);
+        var listening = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _tasks.Add(Task.Run(() => ListenAsync(listening), CancellationToken.None));
+        await listening.Task.WaitAsync(cancellationToken);
+        await Catalog.LoadAsync(cancellationToken);
+        _tasks.Add(Task.Run(FollowAsync, CancellationToken.None));
+        _tasks.Add(Task.Run(() => RepeatAsync(Options.Lease / 3, Runner.RenewAsync), CancellationToken.None));
+        _tasks.Add(Task.Run(() => RepeatAsync(MaintenanceInterval, Maintenance.RunAsync), CancellationToken.None));
+        if (isWorker)
+            _working = Task.Run(() => Worker.RunAsync(_drain.Token, _abort.Token), CancellationToken.None);
+    }
+
+    /// <summary>Takes no more work, and waits for what runs; what takes too long is put back.</summary>
+    public async Task StopAsync()
+    {
+        if (_stop.IsCancellationRequested)
+            return;
+        await _drain.CancelAsync();
+        _abort.CancelAfter(Options.DrainTimeout);
+        await _working;
+        await _stop.CancelAsync();
+        await Task.WhenAll(_tasks);
+        await _commits.DisposeAsync();
+        await Signal.DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _stop.Dispose();
+        _drain.Dispose();
+        _abort.Dispose();
+    }
+
+    private async Task RepeatAsync(TimeSpan interval, Func<CancellationToken, Task> action)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await Task.Delay(interval, _time, _stop.Token);
+                await action(_stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException)
+            {
+                LogFailed(action.Method.Name, exception);
+            }
+        }
+    }
+
+    /// <summary>Hears of work, of changed workflows and of instances to interrupt.</summary>
+    private async Task ListenAsync(TaskCompletionSource listening)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await using var connection = await _database.OpenConnectionAsync(_stop.Token);
+                connection.Notification += (_, e) => Notified(e);
+                await using (var command = new NpgsqlCommand(
+                    $"listen {WorkSignal.Channel}; listen {DefinitionStore.Channel}; listen {InterruptChannel}", connection))
+                    await command.ExecuteNonQueryAsync(_stop.Token);
+                // What was told while nobody listened is read again.
+                if (!listening.TrySetResult())
+                    await Catalog.LoadAsync(_stop.Token);
+                Signal.WakeLocal();
+                while (true)
+                    await connection.WaitAsync(_stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException or System.IO.IOException)
+            {
+                LogFailed(nameof(ListenAsync), exception);
+                await Task.Delay(TimeSpan.FromSeconds(1), _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    /// <summary>Channel that tells which instance is to stop running, as <c>tenant:instanceId</c>.</summary>
+    internal const string InterruptChannel = "conclave_interrupt";
+
+    private void Notified(NpgsqlNotificationEventArgs notification)
+    {
+        if (notification.Channel == WorkSignal.Channel)
+        {
+            Signal.WakeLocal();
+            return;
+        }
+
+        var colon = notification.Payload.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 0)
+            return;
+        var (tenant, id) = (notification.Payload[..colon], notification.Payload[(colon + 1)..]);
+        if (notification.Channel == InterruptChannel)
+            Runner.Interrupt(tenant, id);
+        else
+            _changed.Writer.TryWrite((tenant, id));
+    }
+
+    /// <summary>Takes over what other processes changed.</summary>
+    private async Task FollowAsync()
+    {
+        try
+        {
+            await foreach (var (tenant, definitionId) in _changed.Reader.ReadAllAsync(_stop.Token))
+            {
+                try
+                {
+                    await Catalog.RefreshAsync(tenant, definitionId, _stop.Token);
+                }
+                catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException)
+                {
+                    // The connection that listens is lost as well; everything is read again once it is back.
+                    LogFailed(nameof(FollowAsync), exception);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The process stops.
+        }
+    }
+
+    [LoggerMessage(2601, LogLevel.Warning, "{Action} failed; it is tried again.")]
+    private partial void LogFailed(string action, Exception exception);
+}
