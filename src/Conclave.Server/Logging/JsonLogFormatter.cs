@@ -19,18 +19,18 @@ internal sealed class JsonLogFormatter : ITextFormatter
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     [ThreadStatic]
-    private static ArrayBufferWriter<byte>? _buffer;
+    private static ArrayBufferWriter<byte>? Buffer;
 
     /// <inheritdoc/>
     public void Format(LogEvent logEvent, TextWriter output)
     {
-        var buffer = _buffer ??= new ArrayBufferWriter<byte>(1024);
+        var buffer = Buffer ??= new ArrayBufferWriter<byte>(1024);
         buffer.ResetWrittenCount();
         using (var json = new Utf8JsonWriter(buffer, Options))
             Write(logEvent, json);
         output.Write(Encoding.UTF8.GetString(buffer.WrittenSpan));
         output.Write('\n');
-        if (buffer.Capacity > LongestBuffer) _buffer = null;
+        if (buffer.Capacity > LongestBuffer) Buffer = null;
     }
 
     private static void Write(LogEvent logEvent, Utf8JsonWriter json)

@@ -13,8 +13,8 @@ public readonly record struct QueueDepth(long Due, long Claimed, long Delayed, l
 public static partial class WorkflowTelemetry
 {
     private static readonly Lock GaugeLock = new();
-    private static Source<QueueDepth?>[] _queues = [];
-    private static Source<int>[] _running = [];
+    private static Source<QueueDepth?>[] Queues = [];
+    private static Source<int>[] Running = [];
 
     static WorkflowTelemetry()
     {
@@ -32,15 +32,15 @@ public static partial class WorkflowTelemetry
     /// </param>
     /// <returns>Dispose it to be asked no longer.</returns>
     public static IDisposable ObserveQueue(Func<QueueDepth?> depth) => new Source<QueueDepth?>(depth,
-        source => { lock (GaugeLock) _queues = [.. _queues, source]; },
-        source => { lock (GaugeLock) _queues = [.. _queues.Where(s => s != source)]; });
+        source => { lock (GaugeLock) Queues = [.. Queues, source]; },
+        source => { lock (GaugeLock) Queues = [.. Queues.Where(s => s != source)]; });
 
     /// <summary>Names what is asked for the number of running bursts whenever metrics are read.</summary>
     /// <param name="running">Answers at once.</param>
     /// <returns>Dispose it to be asked no longer.</returns>
     public static IDisposable ObserveRunningBursts(Func<int> running) => new Source<int>(running,
-        source => { lock (GaugeLock) _running = [.. _running, source]; },
-        source => { lock (GaugeLock) _running = [.. _running.Where(s => s != source)]; });
+        source => { lock (GaugeLock) Running = [.. Running, source]; },
+        source => { lock (GaugeLock) Running = [.. Running.Where(s => s != source)]; });
 
     private static IEnumerable<Measurement<long>> ObserveItems()
     {
@@ -57,10 +57,10 @@ public static partial class WorkflowTelemetry
         Queue() is { } depth ? [new Measurement<double>(depth.OldestDue.TotalSeconds)] : [];
 
     private static IEnumerable<Measurement<int>> ObserveRunning() =>
-        Volatile.Read(ref _running) is { Length: > 0 } sources ? [new Measurement<int>(sources.Sum(s => s.Read()))] : [];
+        Volatile.Read(ref Running) is { Length: > 0 } sources ? [new Measurement<int>(sources.Sum(s => s.Read()))] : [];
 
     // All queues of a process are one queue; the newest source is the one whose server still runs.
-    private static QueueDepth? Queue() => Volatile.Read(ref _queues) is { Length: > 0 } sources ? sources[^1].Read() : null;
+    private static QueueDepth? Queue() => Volatile.Read(ref Queues) is { Length: > 0 } sources ? sources[^1].Read() : null;
 
     private sealed class Source<T> : IDisposable
     {
