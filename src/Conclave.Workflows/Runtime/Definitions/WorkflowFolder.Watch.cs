@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Conclave.Workflows.Runtime.Definitions;
 
@@ -71,8 +70,9 @@ public sealed partial class WorkflowFolder
         {
             await ImportChangedAsync(cancellationToken);
         }
-        catch (Exception exception) when (exception is NpgsqlException or IOException or UnauthorizedAccessException or TimeoutException)
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
+            // Whatever it was: a watch that ended here would never be missed.
             LogFailed(exception, options.Folder, options.Rescan.TotalSeconds);
         }
         finally
