@@ -48,6 +48,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
                is_latest = excluded.is_latest, is_published = excluded.is_published,
                is_readonly = excluded.is_readonly, is_system = excluded.is_system,
                content = excluded.content, content_hash = excluded.content_hash, updated_at = excluded.updated_at
+         where workflow_definition.definition_id = excluded.definition_id
         """;
 
     /// <summary>Saves a workflow: overwrites its draft, or adds a version after a published one.</summary>
@@ -76,7 +77,13 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
             return latest;
         await ClearFlagsAsync(connection, tenant, saved.DefinitionId, publish, cancellationToken);
         var now = time.GetUtcNow();
-        await WriteAsync(connection, tenant, saved, content, hash, now, cancellationToken);
+        if (!await WriteAsync(connection, tenant, saved, content, hash, now, cancellationToken))
+        {
+            // A copy of a document names the version of the original; it gets one of its own.
+            saved = saved with { Id = WorkflowDefinitionReader.NewId() };
+            await WriteAsync(connection, tenant, saved, Content(saved), hash, now, cancellationToken);
+        }
+
         if (publish)
             await ReplaceTriggersAsync(connection, tenant, saved, cancellationToken);
         await NotifyAsync(connection, tenant, saved.DefinitionId, cancellationToken);
@@ -408,7 +415,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task WriteAsync(
+    /// <returns>False when the id is that of a version of another workflow: nothing was written.</returns>
+    private static async Task<bool> WriteAsync(
         NpgsqlConnection connection,
         string tenant,
         WorkflowDefinition definition,
@@ -434,7 +442,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         parameters.Add(new NpgsqlParameter<string> { TypedValue = content });
         parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Convert.FromHexString(hash) });
         parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = now });
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
     private static async Task<StoredDefinition?> FindAsync(

@@ -152,6 +152,18 @@ public sealed class DefinitionStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Save_NewWorkflowWithTheVersionIdOfAnother_GetsAnIdOfItsOwn()
+    {
+        var original = await _store.SaveAsync(Tenant, Workflow("one"), publish: true, null, default);
+
+        var copy = await _store.SaveAsync(Tenant, original.Definition with { DefinitionId = "copy" }, publish: false, null, default);
+
+        Assert.NotEqual(original.Definition.Id, copy.Definition.Id);
+        Assert.Equal("orders", (await _store.FindAsync(Tenant, original.Definition.Id, default))!.Definition.DefinitionId);
+        Assert.Equal("copy", (await _store.FindLatestAsync(Tenant, "copy", default))!.Definition.DefinitionId);
+    }
+
+    [Fact]
     public async Task Save_ReadOnlyWorkflow_IsRefused()
     {
         await _store.SaveAsync(Tenant, Workflow("one") with { IsReadonly = true }, publish: true, null, default);
