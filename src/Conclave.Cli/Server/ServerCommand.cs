@@ -8,6 +8,9 @@ internal sealed record ServerSession(ParseResult Result, ServerClient Client, Sc
 {
     public T? Get<T>(Option<T> option) => Result.GetValue(option);
 
+    /// <summary>The values of an argument that may have none.</summary>
+    public string[] Get(Argument<string[]> argument) => Result.GetValue(argument) ?? [];
+
     public T Get<T>(Argument<T> argument) => Result.GetRequiredValue(argument);
 }
 

@@ -96,7 +96,10 @@ internal sealed class ServerSettings
         // Its text goes into messages, so a password must not be in it.
         if (address.UserInfo.Length > 0 || address.Query.Length > 0 || address.Fragment.Length > 0)
             throw CommandException.BadInput($"The address in {source} has a user name, query or fragment; give scheme, host, port and path alone.");
-        return address;
+        // What a server that listens everywhere calls itself; nobody can connect to that.
+        return address.Host is "0.0.0.0" or "[::]"
+            ? new UriBuilder(address) { Host = address.Host == "[::]" ? "[::1]" : "127.0.0.1" }.Uri
+            : address;
     }
 
     private static string? Read(string file, bool required)
