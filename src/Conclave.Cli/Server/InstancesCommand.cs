@@ -37,9 +37,9 @@ internal static class InstancesCommand
                     new Column("Workflow", "definitionId"),
                     new Column("Status", "subStatus") { IsStatus = true },
                     new Column("Faults", i => i.Number("incidentCount") > 0 ? i.Text("incidentCount") : "") { IsNumber = true },
-                    new Column("Name", i => SafeText.Short(i.Text("name"), 40)),
-                    new Column("Correlation", i => SafeText.Short(i.Text("correlationId"), 40)),
-                    new Column("Changed", i => session.Screen.When.Text(i.Member("updatedAt", "createdAt"))));
+                    new Column("Name", i => SafeText.Short(i.Text("name"), 40)) { IsOptional = true },
+                    new Column("Correlation", i => SafeText.Short(i.Text("correlationId"), 40)) { IsOptional = true },
+                    Column.Time("Changed", session.Screen.When, "updatedAt", "createdAt"));
             },
             [definition, status, subStatus, correlationId, faulted, paging.Limit, paging.All]);
     }

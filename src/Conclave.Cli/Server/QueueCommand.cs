@@ -60,7 +60,7 @@ internal static class QueueCommand
                 new Column("Kind", "kind"),
                 new Column("Tries", i => i.Text("attempt", "attempts")) { IsNumber = true },
                 new Column("Error", i => SafeText.Short(i.Text("error"), 160)),
-                new Column("Died", i => session.Screen.When.Text(i.Member("diedAt")))),
+                Column.Time("Died", session.Screen.When, "diedAt")),
             [paging.Limit, paging.All],
             settings);
     }

@@ -83,7 +83,7 @@ internal static class ShowCommand
             screen.Table(
                 entries,
                 new Column("#", "sequence") { IsNumber = true, IsKept = true },
-                new Column("When", e => screen.When.Text(e.Member("timestamp"))),
+                Column.Time("When", screen.When, "timestamp"),
                 new Column("Activity", e => Joined(e.Text("activityId"), e.Text("activityInstance") is { Length: > 0 } n ? $"#{n}" : "")),
                 new Column("Event", e => e.Text("event", "operation")),
                 new Column("Detail", Detail));

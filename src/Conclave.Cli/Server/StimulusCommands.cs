@@ -58,8 +58,8 @@ internal static class StimulusCommands
                 new Column("Name", t => t.Text("name", "taskName")),
                 new Column("Workflow", "definitionId"),
                 new Column("Instance", "instanceId"),
-                new Column("Payload", t => SafeText.Short(t.Text("payload", "taskParams"), 60)),
-                new Column("Since", t => session.Screen.When.Text(t.Member("createdAt")))),
+                new Column("Payload", t => SafeText.Short(t.Text("payload", "taskParams"), 60)) { IsOptional = true },
+                Column.Time("Since", session.Screen.When, "createdAt")),
             [paging.Limit, paging.All]);
     }
 

@@ -9,13 +9,18 @@ internal sealed class When(DateTimeOffset now, TimeZoneInfo zone)
     public static When Now() => new(TimeProvider.System.GetUtcNow(), TimeZoneInfo.Local);
 
     /// <summary>Such as <c>14:03, 5 min ago</c>; empty without a time, and the text itself when it is none.</summary>
-    public string Text(JsonElement time)
+    public string Text(JsonElement time) => Text(time, at => $"{Clock(at)}, {Relative(at)}");
+
+    /// <summary>Such as <c>5 min ago</c>.</summary>
+    public string Ago(JsonElement time) => Text(time, Relative);
+
+    private static string Text(JsonElement time, Func<DateTimeOffset, string> text)
     {
         if (time.ValueKind != JsonValueKind.String)
             return "";
-        return DateTimeOffset.TryParse(time.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-            ? $"{Clock(at)}, {Relative(at)}"
-            : SafeText.Line(time.GetString());
+        return DateTimeOffset.TryParse(time.Text(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            ? text(at)
+            : SafeText.Line(time.Text());
     }
 
     private string Clock(DateTimeOffset at)

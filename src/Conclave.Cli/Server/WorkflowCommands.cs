@@ -28,7 +28,7 @@ internal static class WorkflowCommands
                     new Column("Name", "name"),
                     new Column("Version", "version") { IsNumber = true },
                     new Column("Published", "publishedVersion") { IsNumber = true },
-                    new Column("Changed", w => session.Screen.When.Text(w.Member("updatedAt"))));
+                    Column.Time("Changed", session.Screen.When, "updatedAt"));
             },
             [search, paging.Limit, paging.All]);
     }
@@ -49,8 +49,8 @@ internal static class WorkflowCommands
                     new Column("Version", "version") { IsNumber = true, IsKept = true },
                     new Column("Published", v => v.IsTrue("isPublished") ? "yes" : ""),
                     new Column("Name", "name"),
-                    new Column("Saved", v => session.Screen.When.Text(v.Member("updatedAt", "createdAt"))),
-                    new Column("Version id", "id"));
+                    Column.Time("Saved", session.Screen.When, "updatedAt", "createdAt"),
+                    new Column("Version id", "id") { IsOptional = true });
             },
             [id, paging.Limit, paging.All]);
     }

@@ -82,11 +82,15 @@ public sealed class ScreenTests
             new Column("Status", "s") { IsStatus = true },
             new Column("Empty", "none"),
             new Column("Name", "n"),
-            new Column("Changed", "t"));
+            new Column("Optional", "n") { IsOptional = true },
+            new Column("Changed", "t") { Narrow = _ => "5 min ago" });
 
-        var lines = writer.ToString().Split('\n');
+        var lines = writer.ToString().Replace("\u001b[1m", "", StringComparison.Ordinal).Replace("\u001b[0m", "", StringComparison.Ordinal).Split('\n');
         Assert.All(lines, l => Assert.True(l.TrimEnd('\r').Length <= 80, l));
         Assert.Contains(lines, l => l.Contains(id, StringComparison.Ordinal));
+        Assert.Equal(2, lines.Count(l => l.Trim().Length > 0));
+        Assert.Contains("Suspended", lines[1], StringComparison.Ordinal);
+        Assert.DoesNotContain("Optional", writer.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("Empty", writer.ToString(), StringComparison.Ordinal);
         Assert.Contains("[red]", writer.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("\u001b[31m", writer.ToString(), StringComparison.Ordinal);
