@@ -41,11 +41,8 @@ internal static class DefinitionFiles
         {
             if (Directory.Exists(source.FullName))
             {
-                var folder = new DirectoryInfo(source.FullName);
-                foreach (var file in folder.EnumerateFiles("*.json", SearchOption.AllDirectories).OrderBy(f => f.FullName, StringComparer.Ordinal))
+                foreach (var file in await InFolderAsync(new DirectoryInfo(source.FullName), cancellationToken))
                 {
-                    if (!await LooksLikeDefinitionAsync(file, cancellationToken))
-                        continue;
                     if (await ReadAsync(file, null, cancellationToken) is { } definition)
                         library.Add(definition);
                     else
@@ -82,6 +79,19 @@ internal static class DefinitionFiles
             var severity = problem.Severity == ProblemSeverity.Error ? "error" : "warning";
             Console.Error.WriteLine($"{file}: {severity}: {problem}");
         }
+    }
+
+    /// <summary>The files of a folder, at any depth, that look like definitions, in the order of their paths.</summary>
+    public static async Task<List<FileInfo>> InFolderAsync(DirectoryInfo folder, CancellationToken cancellationToken)
+    {
+        List<FileInfo> found = [];
+        foreach (var file in folder.EnumerateFiles("*.json", SearchOption.AllDirectories).OrderBy(f => f.FullName, StringComparer.Ordinal))
+        {
+            if (await LooksLikeDefinitionAsync(file, cancellationToken))
+                found.Add(file);
+        }
+
+        return found;
     }
 
     private static async Task<bool> LooksLikeDefinitionAsync(FileInfo file, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Conclave.Cli;
+using Conclave.Cli.Server;
 using Spectre.Console;
 
 // Other programs read plain text, and wider than a terminal.
@@ -15,5 +16,13 @@ var root = new RootCommand("Conclave: workflows, agents and their runtime from a
     ValidateCommand.Create(),
     FormatCommand.Create(),
     DescribeCommand.Create(),
+    ImportCommand.Create(),
+    ExportCommand.Create(),
+    StartCommand.Create(),
+    InstancesCommand.Create(),
+    ShowCommand.Create(),
+    QueueCommand.Create(),
 };
+foreach (var command in (Command[])[.. WorkflowCommands.Create(), .. InstanceCommands.Create(), .. StimulusCommands.Create()])
+    root.Subcommands.Add(command);
 return await root.Parse(args).InvokeAsync();

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -106,33 +105,29 @@ internal static class RunCommand
         };
     }
 
-    /// <summary>Reads <c>name=json</c> and <c>name=@file</c>; null after saying what is wrong.</summary>
+    /// <summary>Reads the inputs as the definition's types; null after saying what is wrong.</summary>
     private static async Task<Dictionary<string, object?>?> ReadInputsAsync(
         string[] inputs, WorkflowDefinition definition, CancellationToken cancellationToken)
     {
         var values = new Dictionary<string, object?>(StringComparer.Ordinal);
-        foreach (var input in inputs)
+        try
         {
-            var equals = input.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0)
+            foreach (var (name, json) in await InputArguments.ReadAsync("--input", inputs, cancellationToken))
             {
-                await Console.Error.WriteLineAsync($"--input '{input}': write it as name=json, for example --input Total=12.5");
-                return null;
+                try
+                {
+                    values[name] = Convert(definition, name, ValueConverter.FromJson(json));
+                }
+                catch (ValueConversionException exception)
+                {
+                    throw CommandException.BadInput($"--input {name}: {exception.Message}");
+                }
             }
-
-            var name = input[..equals];
-            var text = input[(equals + 1)..];
-            try
-            {
-                if (text.StartsWith('@'))
-                    text = await File.ReadAllTextAsync(text[1..], cancellationToken);
-                values[name] = Convert(definition, name, JsonOrText(text));
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ValueConversionException)
-            {
-                await Console.Error.WriteLineAsync($"--input {name}: {exception.Message}");
-                return null;
-            }
+        }
+        catch (CommandException exception)
+        {
+            await Console.Error.WriteLineAsync(exception.Message);
+            return null;
         }
 
         return values;
@@ -146,18 +141,6 @@ internal static class RunCommand
             return;
         foreach (var name in names.Except(declared))
             Console.Error.WriteLine($"--input {name}: warning: the workflow declares no such input; it has {string.Join(", ", declared)}.");
-    }
-
-    private static object? JsonOrText(string text)
-    {
-        try
-        {
-            return ValueConverter.FromJson(JsonElement.Parse(text));
-        }
-        catch (JsonException)
-        {
-            return text;
-        }
     }
 
     private static object? Convert(WorkflowDefinition definition, string name, object? value) =>

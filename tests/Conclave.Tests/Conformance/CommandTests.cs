@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Conclave.Tests.Cli;
 using Conclave.Workflows.Activities;
 
 namespace Conclave.Tests.Conformance;
@@ -207,23 +207,5 @@ public sealed class CommandTests : IDisposable
         return file;
     }
 
-    private static async Task<(int Code, string Output, string Errors)> ConclaveAsync(params string[] arguments)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        // The tests' folder holds the assemblies that the tests need, so their list of them counts, not the command's own.
-        var tests = Path.ChangeExtension(typeof(CommandTests).Assembly.Location, null);
-        string[] host = ["exec", "--runtimeconfig", $"{tests}.runtimeconfig.json", "--depsfile", $"{tests}.deps.json"];
-        foreach (var argument in (string[])[.. host, Path.Combine(AppContext.BaseDirectory, "conclave.dll"), .. arguments])
-            start.ArgumentList.Add(argument);
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync();
-        var errors = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        Assert.False((await errors).Contains("Unhandled exception", StringComparison.Ordinal), await errors);
-        return (process.ExitCode, await output, await errors);
-    }
+    private static Task<(int Code, string Output, string Errors)> ConclaveAsync(params string[] arguments) => ConclaveProcess.RunAsync(arguments);
 }
