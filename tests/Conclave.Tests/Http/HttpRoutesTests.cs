@@ -39,7 +39,7 @@ public sealed class HttpRoutesTests
     [InlineData("pages", "pages/{page:int=1}", "page=1")]
     [InlineData("pages/7", "pages/{page:int=1}", "page=7")]
     [InlineData("pages/x", "{*rest}", "rest=pages/x")]
-    [InlineData("übersicht", "{*rest}", "rest=übersicht")]
+    [InlineData("übersicht", "übersicht", "")]
     [InlineData("%C3%BCbersicht/1", "übersicht/{id}", "id=1")]
     [InlineData("%C3%9Cbersicht", "übersicht", "")]
     public void Find_Path_TakesTheBestRoute(string path, string expected, string values)
@@ -51,7 +51,7 @@ public sealed class HttpRoutesTests
 
         var match = Assert.Single(table.Find("GET", path).Matches);
 
-        Assert.Equal((expected, values), (match.Path, string.Join(',', match.RouteData.Select(v => $"{v.Key}={v.Value}"))));
+        Assert.Equal((expected, values), (match.Path, string.Join(',', match.RouteData.OrderBy(v => v.Key == "extension").Select(v => $"{v.Key}={v.Value}"))));
         Assert.Equal([expected], match.Values.ToArray());
     }
 
