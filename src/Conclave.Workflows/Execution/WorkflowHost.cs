@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Http;
 
 namespace Conclave.Workflows.Execution;
 
@@ -96,4 +97,14 @@ public interface IHttpExchange
         IReadOnlyDictionary<string, string[]> headers,
         ReadOnlyMemory<byte> content,
         CancellationToken cancellationToken);
+
+    /// <summary>Answers that the endpoint does not take the request. A workflow that the request was to start must not be stored.</summary>
+    /// <param name="statusCode">HTTP status.</param>
+    /// <param name="code">Stable code; listed in <c>docs/errors.md</c>.</param>
+    /// <param name="detail">What is wrong, for the caller.</param>
+    /// <param name="headers">More headers.</param>
+    /// <param name="cancellationToken">Stops writing.</param>
+    ValueTask RefuseAsync(
+        int statusCode, string code, string detail, IReadOnlyDictionary<string, string[]> headers, CancellationToken cancellationToken) =>
+        RespondAsync(statusCode, HttpProblem.ContentType, headers, HttpProblem.Write(statusCode, code, detail), cancellationToken);
 }

@@ -89,8 +89,9 @@ internal static class HttpBody
         {
             return Encoding.GetEncoding(name.Trim('"'));
         }
-        catch (ArgumentException)
+        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
         {
+            // UTF-7 is known but not supported; callers must not be able to make workflows fault by naming it.
             return Encoding.UTF8;
         }
     }

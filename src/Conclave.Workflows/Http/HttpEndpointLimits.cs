@@ -24,16 +24,16 @@ public sealed record HttpEndpointLimits(
     public HttpEndpointRefusal? Check(HttpRequestData request)
     {
         if (request.Size > RequestSize)
-            return new(RequestTooLarge, 413, string.Create(CultureInfo.InvariantCulture, $"The request has {request.Size:N0} bytes; at most {RequestSize:N0} are accepted."));
+            return new(RequestTooLarge, 413, "http_endpoint.request_too_large", string.Create(CultureInfo.InvariantCulture, $"The request has {request.Size:N0} bytes; at most {RequestSize:N0} are accepted."));
         foreach (var file in request.Files)
         {
             if (file.Content.LongLength > FileSize)
-                return new(FileTooLarge, 413, string.Create(CultureInfo.InvariantCulture, $"The file '{file.FileName}' has {file.Content.LongLength:N0} bytes; at most {FileSize:N0} are accepted."));
+                return new(FileTooLarge, 413, "http_endpoint.file_too_large", string.Create(CultureInfo.InvariantCulture, $"The file '{file.FileName}' has {file.Content.LongLength:N0} bytes; at most {FileSize:N0} are accepted."));
             var extension = Path.GetExtension(file.FileName ?? "");
             if ((AllowedExtensions.Count > 0 && !AllowedExtensions.Any(e => IsExtension(extension, e))) || BlockedExtensions.Any(e => IsExtension(extension, e)))
-                return new(InvalidExtension, 415, $"The file '{file.FileName}' has an extension that is not accepted.");
+                return new(InvalidExtension, 415, "http_endpoint.bad_file_extension", $"The file '{file.FileName}' has an extension that is not accepted.");
             if (AllowedMediaTypes.Count > 0 && !AllowedMediaTypes.Any(t => IsMediaType(file.ContentType, t)))
-                return new(InvalidMediaType, 415, $"The file '{file.FileName}' has the media type '{file.ContentType}', which is not accepted.");
+                return new(InvalidMediaType, 415, "http_endpoint.bad_media_type", $"The file '{file.FileName}' has the media type '{file.ContentType}', which is not accepted.");
         }
 
         return null;
@@ -53,7 +53,8 @@ public sealed record HttpEndpointLimits(
 }
 
 /// <summary>Why an endpoint does not accept a request.</summary>
-/// <param name="Outcome">Outcome of the endpoint, if its author exposes it.</param>
+/// <param name="Outcome">Outcome of the endpoint, if its author exposes it; null for a refusal that has none.</param>
 /// <param name="StatusCode">HTTP status of the answer otherwise.</param>
+/// <param name="Code">Stable code of the answer; listed in <c>docs/errors.md</c>.</param>
 /// <param name="Message">What is wrong, for the caller.</param>
-public sealed record HttpEndpointRefusal(string Outcome, int StatusCode, string Message);
+public sealed record HttpEndpointRefusal(string? Outcome, int StatusCode, string Code, string Message);

@@ -37,9 +37,19 @@ public sealed record HttpRequestData : IJsonValue
     /// <summary>Body; empty for a form of several parts, whose fields and files are given instead.</summary>
     public byte[] Body { get; init; } = [];
 
+    /// <summary>Bytes of a form of several parts as they were received, kept to check its signature; null when not kept, or when <see cref="Body"/> is that.</summary>
+    public byte[]? RawBody { get; init; }
+
+    /// <summary>When the request arrived, which is what signatures are judged by if it had to wait; null for now.</summary>
+    public DateTimeOffset? ReceivedAt { get; init; }
+
     /// <summary>Media type of the body; null when the request does not say.</summary>
     public string? ContentType => Headers
         .FirstOrDefault(h => h.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)).Value?.FirstOrDefault();
+
+    /// <summary>Values of a header, joined by commas as RFC 9110 has it; null when it is missing.</summary>
+    public string? Header(string name) => Headers
+        .FirstOrDefault(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value is { Length: > 0 } values ? string.Join(",", values) : null;
 
     /// <summary>Size of the body with its files, in bytes.</summary>
     public long Size => Body.LongLength + Files.Sum(f => f.Content.LongLength);
@@ -55,6 +65,10 @@ public sealed record HttpRequestData : IJsonValue
         Write(writer, "form", Form);
         Write(writer, "files", Files);
         writer.WriteBase64String("body", Body);
+        if (RawBody is not null)
+            writer.WriteBase64String("rawBody", RawBody);
+        if (ReceivedAt is { } receivedAt)
+            writer.WriteString("receivedAt", receivedAt);
         writer.WriteEndObject();
     }
 
@@ -90,7 +104,6 @@ public sealed record HttpRequestData : IJsonValue
     {
         if (JsonShapes.GetString(json, "method") is not { } method || JsonShapes.GetString(json, "path") is not { } path)
             return null;
-        var hasBody = JsonShapes.TryGet(json, "body", out var body) && body.ValueKind == JsonValueKind.String;
         return new HttpRequestData
         {
             Method = method,
@@ -101,9 +114,14 @@ public sealed record HttpRequestData : IJsonValue
             RouteData = ReadValues(json, "routeData").ToDictionary(r => r.Key, r => r.Value.FirstOrDefault() ?? ""),
             Form = ReadValues(json, "form"),
             Files = JsonShapes.TryGet(json, "files", out var files) ? [.. JsonShapes.Items(files).Select(HttpFileData.Read).OfType<HttpFileData>()] : [],
-            Body = hasBody && body.TryGetBytesFromBase64(out var bytes) ? bytes : [],
+            Body = ReadBytes(json, "body") ?? [],
+            RawBody = ReadBytes(json, "rawBody"),
+            ReceivedAt = JsonShapes.TryGet(json, "receivedAt", out var at) && at.ValueKind == JsonValueKind.String && at.TryGetDateTimeOffset(out var receivedAt) ? receivedAt : null,
         };
     }
+
+    private static byte[]? ReadBytes(JsonElement json, string name) =>
+        JsonShapes.TryGet(json, name, out var value) && value.ValueKind == JsonValueKind.String && value.TryGetBytesFromBase64(out var bytes) ? bytes : null;
 
     private void WriteMembers(Utf8JsonWriter writer)
     {

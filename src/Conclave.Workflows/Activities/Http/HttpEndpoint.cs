@@ -31,6 +31,27 @@ public sealed class HttpEndpoint : Activity
     [Input(Description = "The authorization policy that the caller must meet.", Category = "Security")]
     public Input<string> Policy { get; set; } = new();
 
+    /// <summary>How the sender signs requests; empty for not at all.</summary>
+    [Input(
+        Description = "How the sender signs its requests; empty accepts unsigned ones.",
+        Category = "Security",
+        UIHint = InputUIHints.DropDown,
+        Options = ["", WebhookSignature.StandardWebhooks, WebhookSignature.GitHub, WebhookSignature.Stripe, WebhookSignature.Slack])]
+    public Input<string> SignatureScheme { get; set; } = new();
+
+    /// <summary>Secrets that requests are signed with. Evaluated for each request, so that no instance stores them and all know new ones.</summary>
+    [Input(
+        Description = "The secret that requests are signed with. Give several, on a line each, while the secret changes.",
+        Category = "Security",
+        UIHint = InputUIHints.MultiLine,
+        AutoEvaluate = false,
+        IsSensitive = true)]
+    public Input<string> SignatureSecret { get; set; } = new();
+
+    /// <summary>How old a signed request may be.</summary>
+    [Input(Description = "How far the time in a signed request may be off; empty for 5 minutes.", Category = "Security")]
+    public Input<TimeSpan?> SignatureTolerance { get; set; } = new(WebhookSignature.DefaultTolerance);
+
     /// <summary>Longest time for the request to be answered.</summary>
     [Input(Description = "How long the request may take; empty for the server's limit.", Category = "Upload")]
     public Input<TimeSpan?> RequestTimeout { get; set; } = new();
@@ -99,8 +120,13 @@ public sealed class HttpEndpoint : Activity
     [Output(Description = "The headers of the request.", TypeName = "HttpHeaders")]
     public Output<JsonElement>? Headers { get; set; }
 
+    /// <summary>Whether requests must be handed over with <see cref="HttpRequestData.RawBody"/>, because signatures are checked.</summary>
+    public bool NeedsRawBody => SignatureScheme.Expression is not null || !string.IsNullOrWhiteSpace(SignatureScheme.Literal);
+
     internal override void Configure(ActivityConfiguration configuration)
     {
+        foreach (var (code, message, property) in SignatureProblems(SignatureScheme.Expression is null ? SignatureScheme.Literal : null))
+            configuration.Problem(code, message, property);
         if (Path.Expression is null && HttpEndpointPath.Problem(Path.Literal) is { } problem)
             configuration.Problem("http_endpoint.bad_path", problem, "path");
         if (SupportedMethods.Expression is not null)
@@ -120,8 +146,8 @@ public sealed class HttpEndpoint : Activity
     {
         if (context.TryTakeTrigger(out var input))
         {
-            if (!await ReceiveAsync(context, input))
-                throw new WorkflowException("http_endpoint.refused", $"{context.Node} refused the request that started the workflow, because of its size or its files.") { IsPermanent = true };
+            if (await ReceiveAsync(context, input) is { } refusal)
+                throw new WorkflowException("http_endpoint.refused", $"{context.Node} refused the request that started the workflow. {refusal.Message}") { IsPermanent = true };
             return;
         }
 
@@ -132,7 +158,7 @@ public sealed class HttpEndpoint : Activity
     /// <inheritdoc/>
     public override async ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
     {
-        if (!await ReceiveAsync(context, input))
+        if (await ReceiveAsync(context, input) is not null)
             context.CreateBookmark(bookmark.Name, bookmark.Payload);
     }
 
@@ -147,6 +173,8 @@ public sealed class HttpEndpoint : Activity
         var methods = context.Get(SupportedMethods) is { Count: > 0 } given ? given : ["GET"];
         if (methods.FirstOrDefault(m => !HttpEndpointPath.IsMethod(m)) is { } unknown)
             throw new WorkflowException("http_endpoint.unknown_method", $"{context.Node}: '{unknown}' is not a method that an endpoint can listen for. Use {HttpEndpointPath.Methods}.") { IsPermanent = true };
+        foreach (var (code, message, _) in SignatureProblems(context.Get(SignatureScheme)))
+            throw new WorkflowException(code, $"{context.Node}: {message}") { IsPermanent = true };
         return
         [
             .. methods.Select(m => m.Trim().ToLowerInvariant()).Distinct().Select(method => new BookmarkPayload(
@@ -163,16 +191,18 @@ public sealed class HttpEndpoint : Activity
     /// <summary>A limit; null for none, which an empty editor writes as 0.</summary>
     private static long? Limit(long? given) => given > 0 ? given : null;
 
-    /// <summary>Takes a request in; false when it was refused and the endpoint goes on waiting.</summary>
-    private async ValueTask<bool> ReceiveAsync(ActivityContext context, object? input)
+    /// <summary>Takes a request in. If it is refused, the endpoint goes on waiting.</summary>
+    private async ValueTask<HttpEndpointRefusal?> ReceiveAsync(ActivityContext context, object? input)
     {
         var request = HttpRequestData.From(input);
         if (request is null)
         {
             context.Complete();
-            return true;
+            return null;
         }
 
+        if (await CheckSignatureAsync(context, request) is { } forged)
+            return await RefuseAsync(context, forged, [new("WWW-Authenticate", $"Signature scheme=\"{WebhookSignature.FindScheme(context.Get(SignatureScheme))}\"")]);
         context.Set(RouteData, ValueConverter.ToJson(request.RouteData));
         context.Set(QueryStringData, HttpBody.ToObject(request.Query));
         context.Set(Headers, HttpBody.ToObject(request.Headers));
@@ -184,20 +214,11 @@ public sealed class HttpEndpoint : Activity
             context.Get(AllowedMimeTypes) ?? []);
         if (limits.Check(request) is { } refusal)
         {
-            if (IsExposed(refusal.Outcome))
-            {
-                context.Set(Result, request.ToResult(null));
-                context.Complete(refusal.Outcome);
-                return true;
-            }
-
-            if (context.Host.HttpExchange is { } exchange)
-            {
-                var (body, contentType) = HttpBody.Write(refusal.Message, null, isJsonGuessed: false);
-                await exchange.RespondAsync(refusal.StatusCode, contentType, HttpExchanges.Group([]), body, context.CancellationToken);
-            }
-
-            return false;
+            if (!IsExposed(refusal.Outcome))
+                return await RefuseAsync(context, refusal, []);
+            context.Set(Result, request.ToResult(null));
+            context.Complete(refusal.Outcome!);
+            return null;
         }
 
         var content = request.ParseContent();
@@ -206,14 +227,62 @@ public sealed class HttpEndpoint : Activity
         context.Set(ParsedContent, content);
         context.Set(Result, request.ToResult(content));
         context.Complete();
-        return true;
+        return null;
     }
 
-    private bool IsExposed(string outcome) => outcome switch
+    private static async ValueTask<HttpEndpointRefusal> RefuseAsync(ActivityContext context, HttpEndpointRefusal refusal, List<KeyValuePair<string, string>> headers)
+    {
+        if (context.Host.HttpExchange is { } exchange)
+            await exchange.RefuseAsync(refusal.StatusCode, refusal.Code, refusal.Message, HttpExchanges.Group(headers), context.CancellationToken);
+        return refusal;
+    }
+
+    private async ValueTask<HttpEndpointRefusal?> CheckSignatureAsync(ActivityContext context, HttpRequestData request)
+    {
+        var given = context.Get(SignatureScheme);
+        if (string.IsNullOrWhiteSpace(given))
+            return null;
+        var scheme = WebhookSignature.FindScheme(given) ?? given;
+        // Not EvaluateAsync of the context, which would store the secret with the instance.
+        var secret = SignatureSecret.Expression is { } expression ? ValueConverter.ToText(await expression.EvaluateAsync(context)) : SignatureSecret.Literal;
+        var tolerance = context.Get(SignatureTolerance) is { Ticks: > 0 } some ? some : WebhookSignature.DefaultTolerance;
+        var message = request.RawBody is null && (request.Form.Count > 0 || request.Files.Count > 0)
+            ? "The signature of a form of several parts cannot be checked, because its bytes were not kept."
+            : WebhookSignature.Verify(
+                scheme,
+                WebhookSignature.SplitSecrets(scheme, secret),
+                tolerance,
+                request.ReceivedAt ?? context.Time.GetUtcNow(),
+                request.Header,
+                request.RawBody ?? request.Body);
+        return message is null ? null : new HttpEndpointRefusal(null, 401, "http_endpoint.bad_signature", message);
+    }
+
+    private IEnumerable<(string Code, string Message, string Property)> SignatureProblems(string? given)
+    {
+        if (string.IsNullOrWhiteSpace(given))
+            yield break;
+        if (WebhookSignature.FindScheme(given) is not { } scheme)
+        {
+            yield return ("http_endpoint.unknown_scheme", $"'{given}' is not a way of signing that an endpoint can check. Use {WebhookSignature.Schemes}.", "signatureScheme");
+            yield break;
+        }
+
+        if (SignatureSecret.Expression is not null)
+            yield break;
+        var secrets = WebhookSignature.SplitSecrets(scheme, SignatureSecret.Literal);
+        if (secrets.Count == 0)
+            yield return ("http_endpoint.no_secret", $"The endpoint checks signatures ({scheme}) but has no secret. Set SignatureSecret to the one that the sender signs with.", "signatureSecret");
+        foreach (var problem in secrets.Select(s => WebhookSignature.SecretProblem(scheme, s)).OfType<string>().Distinct())
+            yield return ("http_endpoint.bad_secret", problem, "signatureSecret");
+    }
+
+    private bool IsExposed(string? outcome) => outcome switch
     {
         HttpEndpointLimits.RequestTooLarge => ExposeRequestTooLargeOutcome,
         HttpEndpointLimits.FileTooLarge => ExposeFileTooLargeOutcome,
         HttpEndpointLimits.InvalidExtension => ExposeInvalidFileExtensionOutcome,
-        _ => ExposeInvalidFileMimeTypeOutcome,
+        HttpEndpointLimits.InvalidMediaType => ExposeInvalidFileMimeTypeOutcome,
+        _ => false,
     };
 }

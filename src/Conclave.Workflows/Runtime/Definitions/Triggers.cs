@@ -64,5 +64,5 @@ internal static class Triggers
     }
 
     private static string RouteKey(BookmarkPayload payload) =>
-        $"{ValueConverter.ToText(payload["Method"])?.ToUpperInvariant()} {HttpEndpointPath.RouteKey(ValueConverter.ToText(payload["Path"]))}";
+        $"{ValueConverter.ToText(payload["Method"])?.ToUpperInvariant()} {HttpEndpointPath.RouteKey(ValueConverter.ToText(payload["Path"]) ?? "")}";
 }

@@ -70,6 +70,8 @@ public sealed class HttpEndpointTests
     [InlineData("application/x-www-form-urlencoded", "a=1&b=x+y&b=%C3%A9", """{"a":"1","b":["x y","é"]}""")]
     [InlineData("text/plain; charset=utf-8", "hello", "hello")]
     [InlineData("application/json", "{broken", "{broken")]
+    [InlineData("text/plain; charset=utf-7", "hello", "hello")]
+    [InlineData("text/plain; charset=none", "hello", "hello")]
     [InlineData("application/json", "", null)]
     public async Task Endpoint_Content_IsReadByItsType(string contentType, string body, string? expected)
     {
@@ -97,7 +99,12 @@ public sealed class HttpEndpointTests
         var exchange = new FakeExchange();
         await HttpTest.Engine().ResumeAsync(waiting.Instance, waiting.Instance.Bookmarks[0], Upload(), new ExchangeHost(exchange), CancellationToken.None);
 
-        Assert.Equal(status, exchange.StatusCode);
+        Assert.Equal((status, "application/problem+json"), (exchange.StatusCode, exchange.ContentType));
+        var problem = JsonElement.Parse(exchange.Body);
+        Assert.Equal(("about:blank", status), (problem.GetProperty("type").GetString(), problem.GetProperty("status").GetInt32()));
+        Assert.NotEmpty(problem.GetProperty("title").GetString()!);
+        Assert.StartsWith("http_endpoint.", problem.GetProperty("code").GetString(), StringComparison.Ordinal);
+        Assert.EndsWith("accepted.", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
         Assert.Equal(["in"], waiting.Waiting());
     }
 
