@@ -1,3 +1,5 @@
+using Conclave.Workflows.Runtime;
+
 namespace Conclave.Server;
 
 /// <summary>What a server does.</summary>
@@ -52,16 +54,16 @@ public sealed record ServerOptions
     public TimeSpan DrainDelay { get; init; }
 
     /// <summary>Bursts that run at the same time.</summary>
-    /// <value><c>Worker:Concurrency</c>: 1 to 10,000; default 16 for each processor.</value>
-    public int WorkerConcurrency { get; init; } = 16 * Environment.ProcessorCount;
+    /// <value><c>Worker:Concurrency</c>: 1 to 10,000; default 64 for each processor.</value>
+    public int WorkerConcurrency { get; init; } = 64 * Environment.ProcessorCount;
 
     /// <summary>The most work items of one claim.</summary>
     /// <value><c>Worker:ClaimSize</c>: 1 to 1,000; default 64.</value>
     public int WorkerClaimSize { get; init; } = 64;
 
     /// <summary>How long claimed work belongs to a worker that says nothing, before another may take it.</summary>
-    /// <value><c>Worker:Lease</c>: 5 seconds to 10 minutes; default 30 seconds.</value>
-    public TimeSpan WorkerLease { get; init; } = TimeSpan.FromSeconds(30);
+    /// <value><c>Worker:Lease</c>: 2 seconds to 10 minutes; default 10 seconds.</value>
+    public TimeSpan WorkerLease { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How often an idle worker looks for work that nobody woke it for.</summary>
     /// <value><c>Worker:PollInterval</c>: 50 milliseconds to 1 minute; default 1 second.</value>
@@ -74,6 +76,27 @@ public sealed record ServerOptions
     /// <summary>How long a health check may take.</summary>
     /// <value><c>Health:CheckTimeout</c>: 100 milliseconds to 1 minute; default 2 seconds.</value>
     public TimeSpan HealthCheckTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How this process runs instances.</summary>
+    public RuntimeOptions Runtime => new()
+    {
+        Concurrency = WorkerConcurrency,
+        ClaimSize = WorkerClaimSize,
+        Lease = WorkerLease,
+        PollInterval = WorkerPollInterval,
+        MaxAttempts = WorkerMaxAttempts,
+        DrainTimeout = DrainTimeout,
+        JournalRetention = JournalRetention,
+        InstanceRetention = InstanceRetention,
+    };
+
+    /// <summary>How long the journal is kept; whole months are dropped.</summary>
+    /// <value><c>Retention:Journal</c>: 1 day to 10,000 days; default null, which keeps it.</value>
+    public TimeSpan? JournalRetention { get; init; }
+
+    /// <summary>How long instances are kept after they ended.</summary>
+    /// <value><c>Retention:Instances</c>: 1 day to 10,000 days; default null, which keeps them.</value>
+    public TimeSpan? InstanceRetention { get; init; }
 
     /// <summary>Whether this process answers HTTP beyond health and metrics.</summary>
     public bool IsWeb => Roles.HasFlag(ServerRoles.Web);

@@ -31,10 +31,12 @@ internal sealed class SettingsReader(IConfiguration configuration)
             DrainDelay = Span("Drain:Delay", defaults.DrainDelay, TimeSpan.Zero, TimeSpan.FromMinutes(10)),
             WorkerConcurrency = Number("Worker:Concurrency", Math.Min(defaults.WorkerConcurrency, 10_000), 1, 10_000),
             WorkerClaimSize = Number("Worker:ClaimSize", defaults.WorkerClaimSize, 1, 1_000),
-            WorkerLease = Span("Worker:Lease", defaults.WorkerLease, TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10)),
+            WorkerLease = Span("Worker:Lease", defaults.WorkerLease, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(10)),
             WorkerPollInterval = Span(
                 "Worker:PollInterval", defaults.WorkerPollInterval, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1)),
             WorkerMaxAttempts = Number("Worker:MaxAttempts", defaults.WorkerMaxAttempts, 1, 1_000),
+            JournalRetention = Retention("Retention:Journal"),
+            InstanceRetention = Retention("Retention:Instances"),
             HealthCheckTimeout = Span(
                 "Health:CheckTimeout", defaults.HealthCheckTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1)),
         };
@@ -42,6 +44,9 @@ internal sealed class SettingsReader(IConfiguration configuration)
         OneOf("Telemetry:DatabaseSpans", "true", "false");
         return _problems.Count == 0 ? options : throw new ServerOptionsException(_problems);
     }
+
+    private TimeSpan? Retention(string key) =>
+        Text(key) is null ? null : Span(key, TimeSpan.FromDays(1), TimeSpan.FromDays(1), TimeSpan.FromDays(10_000));
 
     private string? Text(string key) => configuration[key] is { } text && !string.IsNullOrWhiteSpace(text) ? text.Trim() : null;
 
@@ -63,10 +68,7 @@ internal sealed class SettingsReader(IConfiguration configuration)
     {
         const string Key = "DataFolder";
         if (Text(Key) is { } folder) return FullPath(Key, folder) ?? "";
-        if (!OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess) return "/var/lib/conclave";
-        var local = Environment.GetFolderPath(
-            Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        if (local.Length > 0) return Path.Combine(local, "conclave");
+        if (Workflows.Runtime.DataFolder.Default() is { } normal) return normal;
         _problems.Add("DataFolder is not set, and this account has no home folder for a default. Set it with --data or CONCLAVE_DATA.");
         return "";
     }

@@ -1,3 +1,4 @@
+using Conclave.Workflows.Runtime;
 using System.CommandLine;
 
 namespace Conclave.Cli.Server;
@@ -114,8 +115,8 @@ internal sealed class ServerSettings
         }
     }
 
-    private static string DefaultFolder() => Path.Combine(
-        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "conclave");
+    private static string DefaultFolder() => DataFolder.Default()
+        ?? throw CommandException.BadInput("This account has no home folder to look for a server's data in. Give --data, or --server and --api-key-file.");
 
     private static string? Variable(string name) => Given(Environment.GetEnvironmentVariable(name)?.Trim());
 

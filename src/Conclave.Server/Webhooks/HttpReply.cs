@@ -36,6 +36,14 @@ public sealed class HttpReply(HttpRequestData? request = null) : IHttpExchange
     /// <summary>Body.</summary>
     public ReadOnlyMemory<byte> Content { get; private set; }
 
+    /// <summary>An answer that no workflow gave.</summary>
+    public static HttpReply Of(int statusCode, string? contentType, IReadOnlyDictionary<string, string[]> headers, ReadOnlyMemory<byte> content)
+    {
+        var reply = new HttpReply();
+        reply.Answer(statusCode, contentType, headers, content);
+        return reply;
+    }
+
     /// <summary>An answer that refuses a request.</summary>
     public static HttpReply Refuse(HttpReadRefusal refusal)
     {

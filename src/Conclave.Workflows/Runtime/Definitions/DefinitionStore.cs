@@ -214,19 +214,83 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     }
 
     /// <summary>Lists the versions of a workflow, newest first. Contents are not read.</summary>
+    /// <param name="tenant">Owner of the workflow.</param>
+    /// <param name="definitionId">The workflow.</param>
+    /// <param name="limit">Most versions.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <param name="before">Only versions with a smaller number.</param>
     public async Task<List<DefinitionSummary>> HistoryAsync(
-        string tenant, string definitionId, int limit, CancellationToken cancellationToken)
+        string tenant, string definitionId, int limit, CancellationToken cancellationToken, int before = int.MaxValue)
     {
         await using var command = database.CreateCommand("""
             select id, definition_id, version, name, description, is_latest, is_published, created_at
               from conclave.workflow_definition
-             where tenant = $1 and definition_id = $2
+             where tenant = $1 and definition_id = $2 and version < $4
              order by version desc
              limit $3
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = before });
+        return await ReadSummariesAsync(command, cancellationToken);
+    }
+
+    /// <summary>Finds the workflows whose newest or published version uses another one as an activity, or starts it.</summary>
+    public async Task<List<DefinitionSummary>> FindConsumersAsync(string tenant, string definitionId, CancellationToken cancellationToken)
+    {
+        // Ids of workflows stand in the JSON as they are; a text that only looks like one costs a look, not a mistake.
+        await using var command = database.CreateCommand("""
+            select id, definition_id, version, name, description, is_latest, is_published, created_at
+              from conclave.workflow_definition
+             where tenant = $1 and definition_id <> $2 and (is_latest or is_published)
+               and (strpos(content, '"workflowDefinitionId":' || to_json($2)::text) > 0
+                    or strpos(content, '"value":' || to_json($2)::text) > 0 and strpos(content, '"workflowDefinitionId":{') > 0)
+             order by definition_id, version desc
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
+        return await ReadSummariesAsync(command, cancellationToken);
+    }
+
+    /// <summary>Counts the instances of a workflow that have not ended.</summary>
+    /// <param name="tenant">Owner of the workflow.</param>
+    /// <param name="definitionId">The workflow.</param>
+    /// <param name="version">Only those of this version; null for all.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<long> CountRunningAsync(string tenant, string definitionId, int? version, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select count(*) from conclave.workflow_instance
+             where tenant = $1 and definition_id = $2 and status = 0 and ($3 = 0 or version = $3)
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = version ?? 0 });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>Reads the newest versions of workflows.</summary>
+    /// <param name="tenant">Whose.</param>
+    /// <param name="definitionIds">Which; null for all.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    public async IAsyncEnumerable<WorkflowDefinition> ReadLatestAsync(
+        string tenant, IReadOnlyList<string>? definitionIds, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            select {Columns} from conclave.workflow_definition
+             where tenant = $1 and is_latest and ($2 or definition_id = any($3)) order by definition_id
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = definitionIds is null });
+        command.Parameters.AddArray(definitionIds ?? [], id => id);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            yield return ReadDefinition(reader).Definition;
+    }
+
+    private static async Task<List<DefinitionSummary>> ReadSummariesAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
         var versions = new List<DefinitionSummary>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))

@@ -79,8 +79,8 @@ internal static class CommitSql
         """;
 
     private const string ReplySql = """
-        update conclave.http_reply h set instance_id = r.instance_id, reply = r.reply
-          from unnest($1, $2, $3, $4, $5) as r(tenant, scope, key, instance_id, reply)
+        update conclave.http_reply h set instance_id = r.instance_id, reply = r.reply, expires_at = now() + r.keep
+          from unnest($1, $2, $3, $4, $5, $6) as r(tenant, scope, key, instance_id, reply, keep)
          where h.tenant = r.tenant and h.scope = r.scope and h.key = r.key
         """;
 
@@ -256,5 +256,6 @@ internal static class CommitSql
         parameters.AddArray(rows, r => r.Key);
         parameters.AddArray(rows, r => r.InstanceId);
         parameters.AddArray(rows, r => r.Reply);
+        parameters.AddArray(rows, r => r.Keep);
     }
 }

@@ -15,7 +15,6 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
     private readonly InstanceRunner _runner;
     private readonly HashSet<int> _storedBookmarks = [];
-    private readonly HashSet<int> _resumed = [];
     private readonly List<JournalWrite> _journal = [];
     private readonly List<DurableBurst> _children = [];
     private readonly List<OperationWrite> _operations = [];
@@ -118,9 +117,6 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         IsLost = true;
         _stop.Cancel();
     }
-
-    /// <summary>Notes that a bookmark was resumed, whose row the stimulus took away.</summary>
-    public void Resumed(int number) => _resumed.Add(number);
 
     /// <summary>Notes what somebody did to the instance.</summary>
     public void Operated(string operation, string actor, string? reason, string? details) => _operations.Add(new OperationWrite(
@@ -246,7 +242,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         foreach (var bookmark in Instance.Bookmarks)
         {
             waiting.Add(bookmark.Number);
-            if (_storedBookmarks.Contains(bookmark.Number) && !_resumed.Contains(bookmark.Number))
+            if (_storedBookmarks.Contains(bookmark.Number))
                 continue;
             var id = new BookmarkId(Tenant, Instance.Id, bookmark.Number);
             var template = bookmark.Payload.Type == Activities.HttpEndpoint.PayloadType ? bookmark.Payload["Path"] as string : null;
@@ -266,7 +262,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
         foreach (var number in _storedBookmarks)
         {
-            if (!waiting.Contains(number) && !_resumed.Contains(number))
+            if (!waiting.Contains(number))
                 commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, number));
         }
     }
@@ -278,7 +274,6 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _storedBookmarks.Clear();
         _storedBookmarks.UnionWith(Instance.Bookmarks.Select(b => b.Number));
         _storedBlobs = _newBlobs;
-        _resumed.Clear();
         _journal.Clear();
         _operations.Clear();
         _journalCount = 0;

@@ -112,7 +112,13 @@ internal sealed record OperationWrite(
     string Tenant, string InstanceId, long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt);
 
 /// <summary>The answer to a request with an idempotency key.</summary>
-internal sealed record ReplyWrite(string Tenant, string Scope, string Key, string InstanceId, byte[] Reply);
+/// <param name="Tenant">Whose request.</param>
+/// <param name="Scope">What the key belongs to.</param>
+/// <param name="Key">The key.</param>
+/// <param name="InstanceId">The instance that the request was about.</param>
+/// <param name="Reply">The answer.</param>
+/// <param name="Keep">How long it is remembered.</param>
+public sealed record ReplyWrite(string Tenant, string Scope, string Key, string InstanceId, byte[] Reply, TimeSpan Keep);
 
 /// <summary>Refuses a new instance while another one runs.</summary>
 /// <remarks>A workflow or correlation id that is null stands for any.</remarks>

@@ -97,6 +97,19 @@ public sealed partial class InstanceRunner
         return StoreAsync(commit);
     }
 
+    /// <summary>Stores pending instances together; workers run them.</summary>
+    public Task<CommitOutcome> EnqueueAsync(string tenant, IReadOnlyList<(WorkflowInstance Instance, WorkPriority Priority)> instances)
+    {
+        var commit = new InstanceCommit();
+        foreach (var (instance, priority) in instances)
+            AddPending(commit, tenant, instance, priority, null);
+        return StoreAsync(commit);
+    }
+
+    /// <summary>Reads an instance without taking it; null when it does not exist.</summary>
+    public async Task<WorkflowInstance?> ReadAsync(string tenant, string id, CancellationToken cancellationToken) =>
+        await Instances.ReadAsync(tenant, id, cancellationToken) is { } held ? (await ReadAsync(held, cancellationToken)).Instance : null;
+
     /// <summary>Runs all claimed work of one instance and stores the outcome.</summary>
     /// <exception cref="HoldLostException">Somebody else has taken the instance; its work is theirs.</exception>
     public async Task RunAsync(Claim claim, CancellationToken stopping)
@@ -173,6 +186,33 @@ public sealed partial class InstanceRunner
         {
             burst?.Dispose();
         }
+    }
+
+    /// <summary>Resumes a bookmark in this process, for a request that waits for the answer.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="id">Id of the instance.</param>
+    /// <param name="bookmark">Number of the bookmark.</param>
+    /// <param name="input">What arrived.</param>
+    /// <param name="request">The request that the burst answers; null for none.</param>
+    /// <param name="cancellationToken">Stops waiting for the instance, and the burst.</param>
+    /// <returns>The run; null when the instance or its bookmark is gone.</returns>
+    /// <exception cref="WorkflowException">The instance is busy for longer than a lease.</exception>
+    public async Task<RequestRun?> ResumeAsync(
+        string tenant, string id, int bookmark, object? input, RequestContext? request, CancellationToken cancellationToken)
+    {
+        var isThere = false;
+        var run = await ChangeAsync(
+            tenant,
+            id,
+            async burst =>
+            {
+                var found = burst.Instance.Bookmarks.FirstOrDefault(b => b.Number == bookmark);
+                isThere = found is not null;
+                await ResumeAsync(burst, found, input);
+            },
+            request,
+            cancellationToken);
+        return isThere ? run : null;
     }
 
     /// <summary>Stops the burst of an instance if it runs here; what it did so far is stored.</summary>
@@ -298,29 +338,31 @@ public sealed partial class InstanceRunner
         int depth = 0,
         IReadOnlyList<long>? claimed = null)
     {
-        var workflows = Catalog.Of(held.Tenant);
-        var graph = await workflows.GetGraphAsync(held.DefinitionVersionId, stopping);
-        WorkflowInstance instance;
-        IReadOnlyDictionary<string, byte[]> large = new Dictionary<string, byte[]>();
-        try
-        {
-            instance = InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time);
-        }
-        catch (LargeValuesNeededException)
-        {
-            large = await Instances.ReadBlobsAsync(held.Tenant, held.Id, stopping);
-            instance = InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large);
-        }
-
-        return new DurableBurst(this, workflows, instance, held.Fence, priority, stopping)
+        var (instance, large) = await ReadAsync(held, stopping);
+        return new DurableBurst(this, Catalog.Of(held.Tenant), instance, held.Fence, priority, stopping)
         {
             Exchange = exchange,
             IsRepeated = isRepeated,
             IsNested = isNested,
             Depth = depth,
-            StoredBlobs = large.Keys,
+            StoredBlobs = large,
             Claimed = claimed ?? [],
         };
+    }
+
+    private async ValueTask<(WorkflowInstance Instance, IEnumerable<string> Large)> ReadAsync(HeldInstance held, CancellationToken cancellationToken)
+    {
+        var workflows = Catalog.Of(held.Tenant);
+        var graph = await workflows.GetGraphAsync(held.DefinitionVersionId, cancellationToken);
+        try
+        {
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time), []);
+        }
+        catch (LargeValuesNeededException)
+        {
+            var large = await Instances.ReadBlobsAsync(held.Tenant, held.Id, cancellationToken);
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large), large.Keys);
+        }
     }
 
     /// <summary>Does what one work item asks for.</summary>
@@ -365,7 +407,6 @@ public sealed partial class InstanceRunner
     {
         if (bookmark is null)
             return true;
-        burst.Resumed(bookmark.Number);
         try
         {
             await burst.Workflows.Engine.ResumeAsync(burst.Instance, bookmark, input, new DurableHost(this, burst), burst.Token);
@@ -401,8 +442,8 @@ public sealed record RequestRun(WorkflowInstance Instance, CommitOutcome Outcome
 public sealed record RequestContext(IHttpExchange? Exchange)
 {
     /// <summary>Gives the answer to store under the request's idempotency key; null for none.</summary>
-    internal Func<WorkflowInstance, ReplyWrite?>? ReplyOf { get; init; }
+    public Func<WorkflowInstance, ReplyWrite?>? ReplyOf { get; init; }
 
     /// <summary>Whether an instance that started may be stored; null stores all.</summary>
-    internal Func<WorkflowInstance, bool>? MayStore { get; init; }
+    public Func<WorkflowInstance, bool>? MayStore { get; init; }
 }

@@ -36,11 +36,8 @@ internal sealed class PostgresFolder : IDisposable
 
     /// <summary>The usual place: of the machine for root, of the user for anyone else.</summary>
     public static string DefaultRoot() => Path.Combine(
-        !OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess
-            ? "/var/lib"
-            : Environment.GetFolderPath(
-                Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
-        "conclave", "postgres");
+        Runtime.DataFolder.Default() ?? throw new EmbeddedPostgresException("postgres.no_data_folder", "This account has no home folder for the database. Set Postgres:DataFolder."),
+        "postgres");
 
     /// <summary>Makes the folder if need be and takes its lock.</summary>
     public static PostgresFolder Open(string root, PostgresAccount? account)

@@ -1,0 +1,108 @@
+using System.Text.Json;
+using Conclave.Server.Hosting;
+using Conclave.Workflows.Runtime;
+
+namespace Conclave.Server.Api;
+
+/// <summary>The server's own API, described in <c>docs/api.md</c>.</summary>
+public static class ApiEndpoints
+{
+    internal const int DefaultLimit = 50;
+    internal const int LargestLimit = 500;
+
+    /// <summary>Adds what the API needs.</summary>
+    public static IServiceCollection AddConclaveApi(this IServiceCollection services) => services.AddSingleton<IdempotentReplies>();
+
+    /// <summary>Maps the API.</summary>
+    public static void MapConclaveApi(this WebApplication app)
+    {
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal), api =>
+        {
+            api.Use(Problems.HandleAsync);
+            api.Use(CheckKeyAsync);
+            api.UseMiddleware<IdempotencyMiddleware>();
+        });
+        var group = app.MapGroup("/api");
+        WorkflowEndpoints.Map(group.MapGroup("/workflows"));
+        InstanceEndpoints.Map(group.MapGroup("/instances"));
+        StimulusEndpoints.Map(group);
+        QueueEndpoints.Map(group.MapGroup("/queue"));
+        group.MapFallback((HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
+    }
+
+    /// <summary>The runtime of a request.</summary>
+    internal static WorkflowRuntime Runtime(this HttpContext context) => context.RequestServices.GetRequiredService<ServerRuntime>().Runtime;
+
+    /// <summary>Whose workflows a request is about.</summary>
+    internal static string Tenant(this HttpContext context) => Tenants.Default;
+
+    /// <summary>Who makes a request.</summary>
+    internal static string Actor(this HttpContext context) => "api-key";
+
+    /// <summary>How many items a list may show.</summary>
+    internal static int Limit(this HttpContext context) => context.Request.Query["limit"].ToString() switch
+    {
+        "" => DefaultLimit,
+        var text when int.TryParse(text, out var limit) && limit is >= 1 and <= LargestLimit => limit,
+        var text => throw ApiException.Bad($"'limit' must be 1 to {LargestLimit}; it is '{text}'."),
+    };
+
+    /// <summary>A value of the query; null when it is missing or empty.</summary>
+    internal static string? Query(this HttpContext context, string name) => context.Request.Query[name].ToString() is { Length: > 0 } text ? text : null;
+
+    /// <summary>Writes JSON.</summary>
+    internal static async Task WriteJsonAsync(this HttpContext context, Action<Utf8JsonWriter> write, int status = 200)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+            write(writer);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.ContentLength = buffer.Length;
+        await context.Response.Body.WriteAsync(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), context.RequestAborted);
+    }
+
+    /// <summary>Writes a page of a list.</summary>
+    internal static Task WritePageAsync<T>(this HttpContext context, IReadOnlyList<T> items, string? next, Action<Utf8JsonWriter, T> write) =>
+        context.WriteJsonAsync(writer =>
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("items");
+            foreach (var item in items)
+                write(writer, item);
+            writer.WriteEndArray();
+            writer.WriteString("next", next);
+            writer.WriteEndObject();
+        });
+
+    /// <summary>Reads the body as a JSON object; an empty body is an empty object.</summary>
+    internal static async Task<JsonElement> ReadObjectAsync(this HttpContext context)
+    {
+        var body = await context.ReadJsonAsync();
+        return body.ValueKind == JsonValueKind.Object ? body : throw ApiException.Bad("The body must be a JSON object.");
+    }
+
+    /// <summary>Reads the body as JSON; an empty body is an empty object.</summary>
+    internal static async Task<JsonElement> ReadJsonAsync(this HttpContext context)
+    {
+        var bytes = await context.ReadBodyAsync();
+        return bytes.Length == 0 ? JsonElement.Parse("{}") : JsonElement.Parse(bytes, new JsonDocumentOptions { MaxDepth = 256 });
+    }
+
+    /// <summary>Reads the whole body; Kestrel limits its size.</summary>
+    internal static async Task<byte[]> ReadBodyAsync(this HttpContext context)
+    {
+        using var buffer = new MemoryStream();
+        await context.Request.Body.CopyToAsync(buffer, context.RequestAborted);
+        return buffer.ToArray();
+    }
+
+    private static Task CheckKeyAsync(HttpContext context, RequestDelegate next)
+    {
+        if (context.RequestServices.GetRequiredService<ServerRuntime>().ApiKey.IsShownIn(context.Request.Headers.Authorization))
+            return next(context);
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return Problems.WriteAsync(context, 401, "request.unauthorized", "The API needs its key: 'Authorization: Bearer <key>'. The server keeps it in the file 'api-key' of its data folder.");
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Stimuli;
+
+namespace Conclave.Server.Api;
+
+/// <summary>Events, and the tasks that workflows wait for.</summary>
+internal static class StimulusEndpoints
+{
+    public static void Map(RouteGroupBuilder group)
+    {
+        group.MapPost("/events/{name}", PublishAsync);
+        group.MapGet("/tasks", ListTasksAsync);
+        group.MapPost("/tasks/{taskId}/complete", CompleteAsync);
+    }
+
+    private static async Task PublishAsync(HttpContext context, string name)
+    {
+        var body = await context.ReadObjectAsync();
+        var payload = body.TryGetProperty("payload", out var given) ? ValueConverter.FromJson(given) : null;
+        var delivery = await context.Runtime().Stimuli.PublishAsync(
+            context.Tenant(),
+            new EventPublished(0, name, Text(body, "correlationId"), Text(body, "instanceId"), payload),
+            Text(body, "id"),
+            WorkPriority.P1,
+            context.RequestAborted);
+        await WriteAsync(context, delivery);
+    }
+
+    private static async Task ListTasksAsync(HttpContext context)
+    {
+        var waiting = await context.Runtime().Instances.FindWaitingAsync(context.Tenant(), "Elsa.RunTask", null, context.Limit(), context.RequestAborted);
+        await context.WritePageAsync(waiting, null, (writer, task) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("taskId", Member(task.Payload, "TaskId"));
+            writer.WriteString("taskName", Member(task.Payload, "TaskName"));
+            writer.WriteString("instanceId", task.InstanceId);
+            writer.WriteString("activityId", task.ActivityId);
+            writer.WriteString("createdAt", task.CreatedAt);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static async Task CompleteAsync(HttpContext context, string taskId)
+    {
+        var body = await context.ReadObjectAsync();
+        var result = body.TryGetProperty("result", out var given) ? ValueConverter.FromJson(given) : null;
+        var delivery = await context.Runtime().Stimuli.CompleteTaskAsync(context.Tenant(), taskId, result, context.RequestAborted);
+        if (delivery.Resumed == 0)
+            throw new ApiException(404, "task.not_found", $"No workflow waits for the task '{taskId}'. It was completed already, or its workflow has ended.");
+        await WriteAsync(context, delivery);
+    }
+
+    private static Task WriteAsync(HttpContext context, Delivery delivery) => context.WriteJsonAsync(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("started");
+        foreach (var id in delivery.Started)
+            writer.WriteStringValue(id);
+        writer.WriteEndArray();
+        writer.WriteNumber("resumed", delivery.Resumed);
+        writer.WriteBoolean("waiting", delivery.IsWaiting);
+        writer.WriteBoolean("duplicate", delivery.IsDuplicate);
+        writer.WriteEndObject();
+    });
+
+    private static string? Text(JsonElement body, string name) =>
+        body.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : null;
+
+    /// <summary>A member of a payload's text, such as <c>RunTaskStimulus { TaskId = x, TaskName = y }</c>.</summary>
+    private static string? Member(string payload, string name)
+    {
+        var start = payload.IndexOf($"{name} = ", StringComparison.Ordinal);
+        if (start < 0)
+            return null;
+        start += name.Length + 3;
+        var end = payload.IndexOf(", TaskName = ", start, StringComparison.Ordinal) is >= 0 and var comma ? comma : payload.LastIndexOf(" }", StringComparison.Ordinal);
+        return payload[start..end];
+    }
+}

@@ -1,0 +1,278 @@
+using System.Globalization;
+using System.Text.Json;
+using Conclave.Server.Hosting;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Runtime.Definitions;
+
+namespace Conclave.Server.Api;
+
+/// <summary>Definitions: list, read, save, publish, history, import and export.</summary>
+internal static class WorkflowEndpoints
+{
+    public static void Map(RouteGroupBuilder group)
+    {
+        group.MapGet("/", ListAsync);
+        group.MapPost("/import", ImportAsync);
+        group.MapGet("/export", ExportAsync);
+        group.MapGet("/{definitionId}", GetAsync);
+        group.MapPut("/{definitionId}", SaveAsync);
+        group.MapDelete("/{definitionId}", DeleteAsync);
+        group.MapGet("/{definitionId}/versions", HistoryAsync);
+        group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync);
+        group.MapPost("/{definitionId}/publish", (HttpContext context, string definitionId) =>
+            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted)));
+        group.MapPost("/{definitionId}/retract", (HttpContext context, string definitionId) =>
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted)));
+        group.MapPost("/{definitionId}/revert", (HttpContext context, string definitionId, int version) =>
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted)));
+        group.MapGet("/{definitionId}/consumers", ConsumersAsync);
+        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync);
+        StartEndpoints.Map(group);
+    }
+
+    private static async Task ListAsync(HttpContext context)
+    {
+        var limit = context.Limit();
+        var workflows = await context.Runtime().Catalog.Store.ListAsync(
+            context.Tenant(), context.Query("search"), context.Query("cursor"), limit, context.RequestAborted);
+        await context.WritePageAsync(workflows, workflows.Count == limit ? workflows[^1].DefinitionId : null, (writer, workflow) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("definitionId", workflow.DefinitionId);
+            writer.WriteString("id", workflow.Id);
+            writer.WriteString("name", workflow.Name);
+            writer.WriteString("description", workflow.Description);
+            writer.WriteNumber("version", workflow.Version);
+            writer.WriteBoolean("isPublished", workflow.IsPublished);
+            WriteNumber(writer, "publishedVersion", workflow.PublishedVersion);
+            writer.WriteString("updatedAt", workflow.UpdatedAt);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static async Task GetAsync(HttpContext context, string definitionId)
+    {
+        var found = await FindAsync(context, definitionId) ?? throw ApiException.NoWorkflow(definitionId);
+        context.Response.Headers.ETag = $"\"{found.Hash}\"";
+        context.Response.ContentType = "application/json; charset=utf-8";
+        await context.Response.Body.WriteAsync(WorkflowDefinitionWriter.Write(found.Definition), context.RequestAborted);
+    }
+
+    private static Task<StoredDefinition?> FindAsync(HttpContext context, string definitionId)
+    {
+        var store = context.Runtime().Catalog.Store;
+        return context.Query("version")?.ToLowerInvariant() switch
+        {
+            null or "latest" => store.FindLatestAsync(context.Tenant(), definitionId, context.RequestAborted),
+            "published" => store.FindPublishedAsync(context.Tenant(), definitionId, context.RequestAborted),
+            var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) =>
+                store.FindAsync(context.Tenant(), definitionId, version, context.RequestAborted),
+            var text => throw ApiException.Bad($"'version' must be latest, published or a number; it is '{text}'."),
+        };
+    }
+
+    private static async Task SaveAsync(HttpContext context, string definitionId)
+    {
+        var given = WorkflowDefinitionReader.Read(await context.ReadBodyAsync());
+        var publish = context.Query("publish") is { } text && (bool.TryParse(text, out var isTrue)
+            ? isTrue
+            : throw ApiException.Bad($"'publish' must be true or false; it is '{text}'."));
+        var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag and not "*" ? tag : null;
+        var runtime = context.Runtime();
+        var definition = given with { DefinitionId = definitionId };
+        var graph = await runtime.Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted);
+        var saved = await runtime.Catalog.SaveAsync(context.Tenant(), definition, publish, expected, context.RequestAborted);
+        await WriteAsync(context, saved, graph.Problems);
+    }
+
+    private static async Task MoveAsync(HttpContext context, string definitionId, Task<StoredDefinition?> move) =>
+        await WriteAsync(context, await move ?? throw ApiException.NoWorkflow(definitionId), []);
+
+    private static Task WriteAsync(HttpContext context, StoredDefinition stored, IReadOnlyList<DefinitionProblem> problems)
+    {
+        context.Response.Headers.ETag = $"\"{stored.Hash}\"";
+        return context.WriteJsonAsync(writer =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("definitionId", stored.Definition.DefinitionId);
+            writer.WriteString("id", stored.Definition.Id);
+            writer.WriteNumber("version", stored.Definition.Version);
+            writer.WriteBoolean("isLatest", stored.Definition.IsLatest);
+            writer.WriteBoolean("isPublished", stored.Definition.IsPublished);
+            writer.WriteString("hash", stored.Hash);
+            writer.WritePropertyName("errors");
+            Problems.WriteErrors(writer, problems);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static async Task DeleteAsync(HttpContext context, string definitionId)
+    {
+        if (!IsForced(context))
+            await RefuseUsedAsync(context, definitionId, null);
+        if (await context.Runtime().Catalog.DeleteAsync(context.Tenant(), definitionId, context.RequestAborted) == 0)
+            throw ApiException.NoWorkflow(definitionId);
+        context.Response.StatusCode = 204;
+    }
+
+    private static async Task DeleteVersionAsync(HttpContext context, string definitionId, int version)
+    {
+        if (!IsForced(context))
+            await RefuseUsedAsync(context, definitionId, version);
+        if (!await context.Runtime().Catalog.DeleteVersionAsync(context.Tenant(), definitionId, version, context.RequestAborted))
+            throw ApiException.NoWorkflow(definitionId);
+        context.Response.StatusCode = 204;
+    }
+
+    private static bool IsForced(HttpContext context) => string.Equals(context.Query("force"), "true", StringComparison.OrdinalIgnoreCase);
+
+    private static async Task RefuseUsedAsync(HttpContext context, string definitionId, int? version)
+    {
+        var store = context.Runtime().Catalog.Store;
+        var running = await store.CountRunningAsync(context.Tenant(), definitionId, version, context.RequestAborted);
+        var consumers = version is null ? await store.FindConsumersAsync(context.Tenant(), definitionId, context.RequestAborted) : [];
+        if (running == 0 && consumers.Count == 0)
+            return;
+        var users = string.Join(" and ", ((string?[])[
+            running > 0 ? $"{running} running instance{(running == 1 ? "" : "s")}" : null,
+            consumers.Count > 0 ? $"the workflow{(consumers.Count == 1 ? "" : "s")} {string.Join(", ", consumers.Select(c => $"'{c.DefinitionId}'"))}" : null]).OfType<string>());
+        throw new ApiException(409, "definition.in_use", $"'{definitionId}' is used by {users}. Retract it to take it out of use, or delete it anyway with force=true.");
+    }
+
+    private static async Task HistoryAsync(HttpContext context, string definitionId)
+    {
+        var limit = context.Limit();
+        var before = context.Query("cursor") is { } cursor
+            ? int.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw ApiException.Bad("'cursor' must be what 'next' said.")
+            : int.MaxValue;
+        var versions = await context.Runtime().Catalog.Store.HistoryAsync(context.Tenant(), definitionId, limit, context.RequestAborted, before);
+        if (versions.Count == 0 && before == int.MaxValue)
+            throw ApiException.NoWorkflow(definitionId);
+        await context.WritePageAsync(versions, versions.Count == limit ? versions[^1].Version.ToString(CultureInfo.InvariantCulture) : null, (writer, version) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("id", version.Id);
+            writer.WriteString("definitionId", version.DefinitionId);
+            writer.WriteNumber("version", version.Version);
+            writer.WriteString("name", version.Name);
+            writer.WriteString("description", version.Description);
+            writer.WriteBoolean("isLatest", version.IsLatest);
+            writer.WriteBoolean("isPublished", version.IsPublished);
+            writer.WriteString("createdAt", version.CreatedAt);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static async Task ConsumersAsync(HttpContext context, string definitionId) => await context.WritePageAsync(
+        await context.Runtime().Catalog.Store.FindConsumersAsync(context.Tenant(), definitionId, context.RequestAborted),
+        null,
+        (writer, consumer) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("definitionId", consumer.DefinitionId);
+            writer.WriteString("id", consumer.Id);
+            writer.WriteNumber("version", consumer.Version);
+            writer.WriteString("name", consumer.Name);
+            writer.WriteBoolean("isPublished", consumer.IsPublished);
+            writer.WriteEndObject();
+        });
+
+    private static async Task UpdateReferencesAsync(HttpContext context, string definitionId)
+    {
+        var updated = await DefinitionReferences.UpdateAsync(context.Runtime().Catalog, context.Tenant(), definitionId, context.RequestAborted);
+        await context.WritePageAsync(updated, null, (writer, stored) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("definitionId", stored.Definition.DefinitionId);
+            writer.WriteString("id", stored.Definition.Id);
+            writer.WriteNumber("version", stored.Definition.Version);
+            writer.WriteBoolean("isPublished", stored.Definition.IsPublished);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static async Task ImportAsync(HttpContext context)
+    {
+        var choice = context.Query("publish")?.ToLowerInvariant() switch
+        {
+            null or "file" => PublishChoice.AsFile,
+            "true" => PublishChoice.Always,
+            "false" => PublishChoice.Never,
+            var text => throw ApiException.Bad($"'publish' must be file, true or false; it is '{text}'."),
+        };
+        var package = await ReadPackageAsync(context);
+        var import = context.RequestServices.GetRequiredService<ServerRuntime>().Import;
+        var results = await import.ImportAsync(context.Tenant(), package, choice, context.RequestAborted);
+        var isNothing = results.All(r => r.Outcome == ImportOutcome.Refused);
+        await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200);
+        if (isNothing)
+            context.Response.ContentType = "application/problem+json";
+    }
+
+    private static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
+    {
+        if (!context.Request.HasFormContentType)
+            return await DefinitionPackage.ReadAsync("body", new MemoryStream(await context.ReadBodyAsync()), PackageLimits.Default, context.RequestAborted);
+        var form = await context.Request.ReadFormAsync(context.RequestAborted);
+        var package = new List<PackagedDefinition>();
+        foreach (var file in form.Files)
+        {
+            await using var content = file.OpenReadStream();
+            package.AddRange(await DefinitionPackage.ReadAsync(file.FileName, content, PackageLimits.Default, context.RequestAborted));
+        }
+
+        return package.Count > 0 ? package : throw ApiException.Bad("The form holds no file. Send each definition or zip as a file.");
+    }
+
+    private static void WriteImported(Utf8JsonWriter writer, IReadOnlyList<ImportedDefinition> results, bool isNothing)
+    {
+        writer.WriteStartObject();
+        if (isNothing)
+        {
+            writer.WriteString("type", "about:blank");
+            writer.WriteString("title", "Bad Request");
+            writer.WriteNumber("status", 400);
+            writer.WriteString("code", "import.nothing");
+            writer.WriteString("detail", "Nothing was imported; each file says why.");
+        }
+
+        writer.WriteStartArray("items");
+        foreach (var result in results)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("file", result.File);
+            writer.WriteString("definitionId", result.DefinitionId);
+            WriteNumber(writer, "version", result.Version);
+            writer.WriteString("outcome", JsonNamingPolicy.CamelCase.ConvertName(result.Outcome.ToString()));
+            writer.WritePropertyName("errors");
+            Problems.WriteErrors(writer, result.Problems);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static async Task ExportAsync(HttpContext context)
+    {
+        var store = context.Runtime().Catalog.Store;
+        var ids = context.Query("ids")?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        foreach (var id in ids ?? [])
+        {
+            if (await store.FindLatestAsync(context.Tenant(), id, context.RequestAborted) is null)
+                throw ApiException.NoWorkflow(id);
+        }
+
+        context.Response.ContentType = "application/zip";
+        context.Response.Headers.ContentDisposition = "attachment; filename=\"workflows.zip\"";
+        await DefinitionPackage.WriteZipAsync(store.ReadLatestAsync(context.Tenant(), ids, context.RequestAborted), context.Response.Body, context.RequestAborted);
+    }
+
+    private static void WriteNumber(Utf8JsonWriter writer, string name, int? value)
+    {
+        if (value is { } number)
+            writer.WriteNumber(name, number);
+        else
+            writer.WriteNull(name);
+    }
+}

@@ -1,0 +1,234 @@
+using Conclave.Server.Health;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Expressions.Scripting;
+using Conclave.Workflows.Http;
+using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Postgres;
+using Conclave.Workflows.Runtime.Telemetry;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Npgsql;
+
+namespace Conclave.Server.Hosting;
+
+/// <summary>Starts the database and the runtime behind the server, and stops them in the reverse order.</summary>
+/// <remarks>Starts beside the web server, which answers 503 until it is done.</remarks>
+public sealed partial class ServerRuntime(
+    ServerOptions options,
+    IConfiguration configuration,
+    IServer server,
+    StartupState startup,
+    HealthChecks checks,
+    IHostApplicationLifetime lifetime,
+    ILoggerFactory loggers,
+    TimeProvider time) : IHostedLifecycleService, IAsyncDisposable
+{
+    private readonly ILogger _logger = loggers.CreateLogger<ServerRuntime>();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<IDisposable> _gauges = [];
+    private EmbeddedPostgres? _postgres;
+    private NpgsqlDataSource? _database;
+    private ScriptRunnerPool? _scripts;
+    private WorkflowRuntime? _runtime;
+    private WorkflowFolder? _folder;
+    private Task _starting = Task.CompletedTask;
+    private Task _watching = Task.CompletedTask;
+
+    /// <summary>The runtime.</summary>
+    /// <exception cref="InvalidOperationException">The server has not started; requests do not come here before.</exception>
+    public WorkflowRuntime Runtime => _runtime ?? throw new InvalidOperationException("The server has not started.");
+
+    /// <summary>The database.</summary>
+    public NpgsqlDataSource Database => _database ?? throw new InvalidOperationException("The server has not started.");
+
+    /// <summary>Brings definitions in.</summary>
+    public DefinitionImport Import { get; private set; } = null!;
+
+    /// <summary>The key of the API.</summary>
+    public ApiKeyFile ApiKey { get; } = ApiKeyFile.Open(options.DataFolder);
+
+    /// <inheritdoc/>
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _starting = Task.Run(StartSafelyAsync, CancellationToken.None);
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        // Known once the web server listens: a port of 0 has become a real one.
+        if (server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } address)
+            PrivateFile.Write(Path.Combine(options.DataFolder, "server-url"), address + "\n");
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Comes after the web server has closed its connections, so that requests end first.</summary>
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        await _stop.CancelAsync();
+        await _starting;
+        await _watching;
+        foreach (var gauge in _gauges)
+            gauge.Dispose();
+        _folder?.Dispose();
+        if (_runtime is not null)
+            await _runtime.DisposeAsync();
+        if (_scripts is not null)
+            await _scripts.DisposeAsync();
+        if (_database is not null)
+            await _database.DisposeAsync();
+        if (_postgres is not null)
+            await _postgres.DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _stop.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task StartSafelyAsync()
+    {
+        try
+        {
+            await StartEverythingAsync(_stop.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Stopped while it started.
+        }
+        catch (Exception exception)
+        {
+            LogFailed(startup.Step, exception);
+            Environment.ExitCode = 1;
+            lifetime.StopApplication();
+        }
+    }
+
+    private async Task StartEverythingAsync(CancellationToken cancellationToken)
+    {
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        startup.Begin("database");
+        var connectionString = options.ConnectionString ?? await StartPostgresAsync(cancellationToken);
+        _database = Connect(connectionString);
+        startup.Begin("schema");
+        await new SchemaMigrator(_database, loggers.CreateLogger<SchemaMigrator>()).MigrateAsync(cancellationToken);
+        startup.Begin("workflows");
+        _scripts = new ScriptRunnerPool(configuration.GetSection(ScriptRunnerOptions.Section).Get<ScriptRunnerOptions>() ?? new(), loggers.CreateLogger<ScriptRunnerPool>(), time);
+        _runtime = new WorkflowRuntime(
+            _database,
+            options.Runtime,
+            NewEngine,
+            new WorkflowServices { WriteLine = LogLine, Configuration = name => configuration[$"Workflows:Configuration:{name}"] },
+            loggers,
+            time);
+        Import = new DefinitionImport(_runtime.Catalog.Store, (tenant, definition, token) => _runtime.Catalog.Of(tenant).CompileAsync(definition, token))
+        {
+            Saved = async (tenant, stored, token) => await _runtime.Catalog.RefreshAsync(tenant, stored.Definition.DefinitionId, token),
+        };
+        await _runtime.StartAsync(options.IsWorker, cancellationToken);
+        if (options.WorkflowsFolder is { } folder && options.IsWeb)
+            await ImportAsync(folder, cancellationToken);
+        Observe(_runtime);
+        checks.Add("database", CheckDatabaseAsync);
+        startup.Finish();
+        LogStarted(clock.Elapsed.TotalSeconds, options.Roles);
+    }
+
+    private async Task<string> StartPostgresAsync(CancellationToken cancellationToken)
+    {
+        var settings = configuration.GetSection(EmbeddedPostgresOptions.Section).Get<EmbeddedPostgresOptions>() ?? new EmbeddedPostgresOptions();
+        settings.DataFolder ??= Path.Combine(options.DataFolder, "postgres");
+        _postgres = await EmbeddedPostgres.StartAsync(settings, loggers.CreateLogger<EmbeddedPostgres>(), cancellationToken);
+        return _postgres.ConnectionString;
+    }
+
+    private NpgsqlDataSource Connect(string connectionString)
+    {
+        var builder = new NpgsqlDataSourceBuilder(connectionString) { Name = "conclave" };
+        var given = builder.ConnectionStringBuilder;
+        if (!given.ContainsKey("Max Auto Prepare"))
+            given.MaxAutoPrepare = 100;
+        if (!given.ContainsKey("Maximum Pool Size"))
+            given.MaxPoolSize = 40;
+        given.ApplicationName ??= "conclave";
+        builder.UseLoggerFactory(loggers);
+        return builder.Build();
+    }
+
+    private WorkflowEngine NewEngine(WorkflowLibrary library)
+    {
+        var allowCSharp = configuration.GetValue<bool>("Scripting:AllowCSharp");
+        var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_scripts!), new LiquidSyntax(_scripts!));
+        return new WorkflowEngine(
+            new WorkflowEngineOptions { AllowCSharp = allowCSharp },
+            expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
+            library: library,
+            http: new OutboundHttp(configuration.GetSection(OutboundHttpOptions.Section).Get<OutboundHttpOptions>() ?? new()),
+            time: time);
+    }
+
+    private async Task ImportAsync(string folder, CancellationToken cancellationToken)
+    {
+        _folder = new WorkflowFolder(
+            new WorkflowFolderOptions { Folder = folder, Tenant = Tenants.Default },
+            Import,
+            _runtime!.Catalog.Store,
+            _database!,
+            time,
+            loggers.CreateLogger<WorkflowFolder>());
+        await _folder.ImportAllAsync(cancellationToken);
+        _watching = Task.Run(async () =>
+        {
+            try
+            {
+                await _folder.WatchAsync(_stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // The server stops.
+            }
+        }, CancellationToken.None);
+    }
+
+    private void Observe(WorkflowRuntime runtime)
+    {
+        var depth = new QueueDepthSampler(runtime.Queue, time, loggers.CreateLogger<QueueDepthSampler>());
+        _gauges.Add(depth);
+        _gauges.Add(WorkflowTelemetry.ObserveQueue(() => depth.Current));
+        _gauges.Add(WorkflowTelemetry.ObserveRunningBursts(() => runtime.Runner.RunningCount));
+    }
+
+    private async ValueTask<string?> CheckDatabaseAsync(CancellationToken cancellationToken)
+    {
+        await using var command = Database.CreateCommand("select 1");
+        await command.ExecuteScalarAsync(cancellationToken);
+        return null;
+    }
+
+    private void LogLine(string tenant, string instanceId, string line) => LogWritten(tenant, instanceId, line);
+
+    [LoggerMessage(3001, LogLevel.Information, "Started in {Seconds:0.00} s with the roles {Roles}.")]
+    private partial void LogStarted(double seconds, ServerRoles roles);
+
+    [LoggerMessage(3002, LogLevel.Critical, "The server could not start; it failed at the step '{Step}'.")]
+    private partial void LogFailed(string step, Exception exception);
+
+    [LoggerMessage(3003, LogLevel.Information, "Workflow instance {InstanceId} of tenant {Tenant} wrote: {Line}")]
+    private partial void LogWritten(string tenant, string instanceId, string line);
+}

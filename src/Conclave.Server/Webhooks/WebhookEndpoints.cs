@@ -1,0 +1,260 @@
+using System.Text.Json;
+using Conclave.Server.Api;
+using Conclave.Server.Hosting;
+using Conclave.Workflows.Activities;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Http;
+using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Telemetry;
+using Microsoft.Extensions.Options;
+
+namespace Conclave.Server.Webhooks;
+
+/// <summary>Requests to HTTP endpoints of workflows.</summary>
+public static class WebhookEndpoints
+{
+    /// <summary>Adds what requests to workflows need.</summary>
+    public static IServiceCollection AddWebhooks(this IServiceCollection services)
+    {
+        services.AddOptions<WebhookOptions>().BindConfiguration(WebhookOptions.Section);
+        services.AddSingleton<HttpRequestReader>();
+        services.AddSingleton<WebhookRoutes>();
+        services.AddSingleton<WebhookHandler>();
+        return services;
+    }
+
+    /// <summary>Maps the base path of endpoints, and the status of what they started.</summary>
+    public static void MapWebhooks(this WebApplication app)
+    {
+        var basePath = app.Services.GetRequiredService<IOptions<WebhookOptions>>().Value.BasePath;
+        var handler = app.Services.GetRequiredService<WebhookHandler>();
+        app.Map($"{basePath}/{{**path}}", (RequestDelegate)handler.HandleAsync);
+        app.MapGet("/status/{instanceId}", WebhookStatus.GetAsync);
+    }
+}
+
+/// <summary>Handles requests to HTTP endpoints of workflows.</summary>
+/// <remarks>
+/// A trigger's burst runs at once, in this process; its answer goes out when the burst is stored. Who does not wait for an answer, or
+/// whose workflow waits for something itself, gets 202 and a place to ask.
+/// </remarks>
+internal sealed class WebhookHandler(
+    ServerRuntime server, WebhookRoutes routes, HttpRequestReader reader, IdempotentReplies replies, IHostApplicationLifetime lifetime)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        var started = WorkflowTelemetry.Now();
+        await Problems.HandleAsync(context, AnswerAsync);
+        WorkflowTelemetry.WebhookAnswered(context.Response.StatusCode, started);
+    }
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        var path = reader.EncodedPath(context.Request) ?? "";
+        var triggers = routes.Of(Tenants.Default);
+        var found = triggers.Find(context.Request.Method, path);
+        if (found.IsFound)
+        {
+            await StartAsync(context, found.Matches[0]);
+            return;
+        }
+
+        if (await FindWaitingAsync(context, path) is { } waiting)
+        {
+            await ResumeAsync(context, waiting.Bookmark, waiting.RouteData);
+            return;
+        }
+
+        if (found.IsMethodRefused)
+        {
+            context.Response.Headers.Allow = string.Join(", ", found.Allowed);
+            throw new ApiException(405, "http_endpoint.method_not_allowed", $"No workflow listens here for {context.Request.Method}; {string.Join(", ", found.Allowed)} would be answered.");
+        }
+
+        throw new ApiException(404, "http_endpoint.not_found", "No published workflow listens at this path, and none waits here.");
+    }
+
+    private async Task StartAsync(HttpContext context, HttpRouteMatch<WorkflowTrigger> match)
+    {
+        var trigger = match.Values[0];
+        var workflows = server.Runtime.Catalog.Of(trigger.Tenant);
+        var graph = await workflows.GetGraphAsync(trigger.VersionId, context.RequestAborted);
+        var keepsRawBody = graph.FindActivity(trigger.ActivityId)?.Activity is HttpEndpoint { NeedsRawBody: true };
+        await HandleOnceAsync(context, match.RouteData, keepsRawBody, $"{match.Method} {match.Path}", TimeoutOf(trigger), (request, exchange, token) =>
+            server.Runtime.Runner.StartAsync(
+                trigger.Tenant,
+                graph,
+                new WorkflowStart { TriggerActivityId = trigger.ActivityId, TriggerInput = request, CorrelationId = CorrelationOf(context) },
+                exchange,
+                token)!);
+    }
+
+    private Task ResumeAsync(HttpContext context, StoredBookmark bookmark, IReadOnlyDictionary<string, string> routeData) => HandleOnceAsync(
+        context, routeData, keepsRawBody: true, $"{context.Request.Method} {bookmark.InstanceId}", null, (request, exchange, token) =>
+            server.Runtime.Runner.ResumeAsync(Tenants.Default, bookmark.InstanceId, bookmark.Number, request, exchange, token));
+
+    /// <summary>Reads the request, makes sure that it is handled once under its idempotency key, runs the burst and answers.</summary>
+    private async Task HandleOnceAsync(
+        HttpContext context,
+        IReadOnlyDictionary<string, string> routeData,
+        bool keepsRawBody,
+        string scope,
+        TimeSpan? timeout,
+        Func<HttpRequestData, RequestContext, CancellationToken, Task<RequestRun?>> run)
+    {
+        var read = await reader.ReadAsync(context.Request, routeData, keepsRawBody, context.RequestAborted);
+        if (read.IsRefused)
+        {
+            await HttpReply.Refuse(read.Refusal).WriteToAsync(context.Response, context.RequestAborted);
+            return;
+        }
+
+        var reply = new HttpReply(read.Request);
+        var key = KeyOf(context);
+        if (key is not null && await FindEarlierAsync(context, scope, key, read.Request) is { } earlier)
+        {
+            context.Response.Headers["Idempotent-Replayed"] = "true";
+            await earlier.WriteToAsync(context.Response, context.RequestAborted);
+            return;
+        }
+
+        RequestRun? done = null;
+        var isStored = false;
+        try
+        {
+            var exchange = new RequestContext(reply)
+            {
+                MayStore = _ => !reply.IsRefusal,
+                ReplyOf = key is null ? null : instance => reply.IsRefusal ? null : new ReplyWrite(Tenants.Default, scope, key, instance.Id, Finish(reply, instance).Serialize(), server.Runtime.Options.Keep),
+            };
+            // Whoever hangs up does not stop what was begun; the end of the server and the endpoint's own limit do, and it goes on in the queue.
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(lifetime.ApplicationStopped);
+            if (timeout is { } longest)
+                limit.CancelAfter(longest);
+            done = await run(read.Request, exchange, limit.Token);
+            isStored = done?.Outcome == CommitOutcome.Stored && !reply.IsRefusal;
+        }
+        finally
+        {
+            if (key is not null && !isStored)
+                await replies.ForgetAsync(Tenants.Default, scope, key, CancellationToken.None);
+        }
+
+        if (done is null)
+            throw new ApiException(404, "http_endpoint.not_waiting", "The workflow that waited here has gone on already.");
+        if (!isStored && !reply.IsRefusal)
+            throw new ApiException(409, "instance.not_activated", "The workflow's activation strategy allows no other instance while one runs. Nothing was started.");
+        await (isStored ? Finish(reply, done.Instance) : reply).WriteToAsync(context.Response, context.RequestAborted);
+    }
+
+    private async Task<HttpReply?> FindEarlierAsync(HttpContext context, string scope, string key, HttpRequestData request)
+    {
+        var hash = IdempotentReplies.HashOf(request.Method, request.Path, request.QueryString, request.RawBody ?? request.Body);
+        var (state, stored) = await replies.BeginAsync(Tenants.Default, scope, key, hash, context.RequestAborted);
+        return state switch
+        {
+            IdempotencyState.First => null,
+            IdempotencyState.Answered => HttpReply.Deserialize(stored!),
+            IdempotencyState.Running => throw new ApiException(409, "idempotency.running", "A request with this idempotency key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" },
+            _ => throw new ApiException(422, "idempotency.different", "This idempotency key belongs to another request. Use a new key for a new request."),
+        };
+    }
+
+    /// <summary>The workflow's answer, or ours when it gave none.</summary>
+    private static HttpReply Finish(HttpReply reply, WorkflowInstance instance)
+    {
+        if (reply.IsAnswered)
+            return reply;
+        var url = $"/status/{instance.Id}";
+        if (instance.SubStatus is WorkflowSubStatus.Faulted or WorkflowSubStatus.Cancelled)
+        {
+            return HttpReply.Of(
+                500,
+                HttpProblem.ContentType,
+                new Dictionary<string, string[]> { ["Location"] = [url] },
+                HttpProblem.Write(500, "workflow.faulted", $"The workflow failed before it answered. Its instance {instance.Id} says why."));
+        }
+
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("instanceId", instance.Id);
+            writer.WriteString("status", instance.Status.ToString());
+            writer.WriteString("subStatus", instance.SubStatus.ToString());
+            writer.WriteString("statusUrl", url);
+            writer.WriteEndObject();
+        }
+
+        return HttpReply.Of(
+            instance.Status == WorkflowStatus.Finished ? 200 : 202,
+            "application/json",
+            new Dictionary<string, string[]> { ["Location"] = [url] },
+            buffer.ToArray());
+    }
+
+    /// <summary>The bookmark of an instance that waits at the path; null when none does.</summary>
+    private async Task<(StoredBookmark Bookmark, IReadOnlyDictionary<string, string> RouteData)?> FindWaitingAsync(HttpContext context, string path)
+    {
+        var templates = await routes.TemplatesOf(Tenants.Default, context.RequestAborted);
+        var candidates = new List<(string Path, IReadOnlyDictionary<string, string> RouteData)> { (HttpEndpointPath.Normalize(Uri.UnescapeDataString(path)), new Dictionary<string, string>()) };
+        candidates.AddRange(templates.Find("GET", path).Matches.Select(m => (m.Path, m.RouteData)));
+        var method = context.Request.Method.ToLowerInvariant();
+        foreach (var (candidate, routeData) in candidates)
+        {
+            var key = BookmarkKey.Of("Elsa.HttpEndpoint", candidate, method);
+            var waiting = await server.Runtime.Instances.FindWaitingAsync(Tenants.Default, "Elsa.HttpEndpoint", key, 100, context.RequestAborted);
+            if (waiting.Count == 0)
+                continue;
+            return (await ChooseAsync(context, waiting), routeData);
+        }
+
+        return null;
+    }
+
+    /// <summary>Who of several that wait at one path is meant, by the instance or correlation id that the request names.</summary>
+    private async Task<StoredBookmark> ChooseAsync(HttpContext context, List<StoredBookmark> waiting)
+    {
+        if (Named(context, "x-workflow-instance-id", "workflowInstanceId") is { } instanceId)
+            waiting = waiting.FindAll(b => b.InstanceId == instanceId);
+        else if (CorrelationOf(context) is { } correlationId)
+        {
+            var meant = new List<StoredBookmark>();
+            foreach (var bookmark in waiting)
+            {
+                if ((await server.Runtime.Instances.FindAsync(Tenants.Default, bookmark.InstanceId, context.RequestAborted))?.CorrelationId == correlationId)
+                    meant.Add(bookmark);
+            }
+
+            waiting = meant;
+        }
+
+        return waiting.Count switch
+        {
+            0 => throw new ApiException(404, "http_endpoint.not_found", "The instance that the request names does not wait here."),
+            1 => waiting[0],
+            _ => throw new ApiException(409, "http_endpoint.ambiguous", "Several instances wait at this path. Name one in the header x-workflow-instance-id or x-correlation-id, or give each a path of its own."),
+        };
+    }
+
+    private static string? CorrelationOf(HttpContext context) => Named(context, "x-correlation-id", "correlationId");
+
+    private static string? Named(HttpContext context, string header, string query) =>
+        context.Request.Headers[header].ToString() is { Length: > 0 } inHeader ? inHeader : context.Query(query);
+
+    private static string? KeyOf(HttpContext context)
+    {
+        var headers = context.Request.Headers;
+        var key = headers["Idempotency-Key"].ToString() is { Length: > 0 } given ? given : headers["webhook-id"].ToString();
+        if (key.Length > IdempotentReplies.LongestKey)
+            throw ApiException.Bad($"The idempotency key is longer than {IdempotentReplies.LongestKey} characters.");
+        return key.Length > 0 ? key : null;
+    }
+
+    private static TimeSpan? TimeoutOf(WorkflowTrigger trigger) =>
+        trigger.Payload.TryGetProperty("RequestTimeout", out var value) && value.ValueKind == JsonValueKind.String
+        && TimeSpan.TryParse(value.GetString(), System.Globalization.CultureInfo.InvariantCulture, out var timeout) && timeout > TimeSpan.Zero
+            ? timeout
+            : null;
+}
