@@ -31,6 +31,8 @@ public static class JsonLogging
 
         logging.ClearProviders();
         logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // Each command that it ran.
+        logging.AddFilter("Npgsql", LogLevel.Warning);
         // After the filter, so that the configuration wins.
         logging.AddConfiguration(configuration.GetSection("Logging"));
         // Made by a factory, so that the container disposes it and with it the logger.

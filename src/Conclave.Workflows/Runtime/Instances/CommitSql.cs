@@ -158,9 +158,9 @@ internal static class CommitSql
         parameters.AddArray(rows, i => i.IncidentCount);
         parameters.AddArray(rows, i => i.State);
         parameters.AddArray(rows, i => i.KeepsHold);
-        parameters.AddArray(rows, i => i.CreatedAt.UtcDateTime);
-        parameters.AddArray(rows, i => i.UpdatedAt.UtcDateTime);
-        parameters.AddArray(rows, i => i.FinishedAt?.UtcDateTime);
+        parameters.AddTimes(rows, i => i.CreatedAt);
+        parameters.AddTimes(rows, i => i.UpdatedAt);
+        parameters.AddTimes(rows, i => i.FinishedAt);
         parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
     }
@@ -180,10 +180,10 @@ internal static class CommitSql
         parameters.AddArray(rows, i => i.State);
         parameters.AddArray(rows, i => i.Fence);
         parameters.AddArray(rows, i => i.KeepsHold);
-        parameters.AddArray(rows, i => i.UpdatedAt.UtcDateTime);
+        parameters.AddTimes(rows, i => i.UpdatedAt);
         parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
-        parameters.AddArray(rows, i => i.FinishedAt?.UtcDateTime);
+        parameters.AddTimes(rows, i => i.FinishedAt);
     }
 
     private static void AddRemovedBookmarks(NpgsqlBatch batch, List<BookmarkId> rows)
@@ -205,8 +205,8 @@ internal static class CommitSql
         parameters.AddArray(rows, b => b.CorrelationId);
         parameters.AddArray(rows, b => b.ActivityId);
         parameters.AddArray(rows, b => b.Payload);
-        parameters.AddArray(rows, b => b.DueAt?.UtcDateTime);
-        parameters.AddArray(rows, b => b.CreatedAt.UtcDateTime);
+        parameters.AddTimes(rows, b => b.DueAt);
+        parameters.AddTimes(rows, b => b.CreatedAt);
         var templates = rows.FindAll(b => b.HttpTemplate is not null);
         if (templates.Count == 0)
             return;
@@ -223,7 +223,7 @@ internal static class CommitSql
         parameters.AddArray(rows, j => j.FirstSequence);
         parameters.AddArray(rows, j => j.Count);
         parameters.AddArray(rows, j => j.Entries);
-        parameters.AddArray(rows, j => j.CreatedAt.UtcDateTime);
+        parameters.AddTimes(rows, j => j.CreatedAt);
     }
 
     private static NpgsqlParameterCollection AddBlobs(NpgsqlBatch batch, string sql, List<BlobWrite> rows)
@@ -245,7 +245,7 @@ internal static class CommitSql
         parameters.AddArray(rows, o => o.Actor);
         parameters.AddArray(rows, o => o.Reason);
         parameters.AddArray(rows, o => o.Details);
-        parameters.AddArray(rows, o => o.CreatedAt.UtcDateTime);
+        parameters.AddTimes(rows, o => o.CreatedAt);
     }
 
     private static void AddReplies(NpgsqlBatch batch, List<ReplyWrite> rows)

@@ -14,6 +14,16 @@ internal static class Parameters
     public static void AddBytes(this NpgsqlParameterCollection parameters, byte[]? value) =>
         parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea });
 
+    /// <summary>Adds one column of times, which may be missing.</summary>
+    public static void AddTimes<TRow>(this NpgsqlParameterCollection parameters, IReadOnlyList<TRow> rows, Func<TRow, DateTimeOffset?> column)
+    {
+        var values = new DateTime?[rows.Count];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = column(rows[i])?.UtcDateTime;
+        // A missing time says nothing about its zone, so the type has to.
+        parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz });
+    }
+
     /// <summary>Adds one column of a list of rows, for <c>unnest</c>.</summary>
     public static void AddArray<TRow, TValue>(this NpgsqlParameterCollection parameters, IReadOnlyList<TRow> rows, Func<TRow, TValue> column)
     {

@@ -265,7 +265,7 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         parameters.AddArray(work, w => w.InstanceId);
         parameters.AddArray(work, w => (short)w.Kind);
         parameters.AddArray(work, w => (short)w.Priority);
-        parameters.AddArray(work, w => w.DueAt?.UtcDateTime);
+        parameters.AddTimes(work, w => w.DueAt);
         parameters.AddArray(work, w => w.Bookmark);
         parameters.AddArray(work, w => w.Payload);
     }
