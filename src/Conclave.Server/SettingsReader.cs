@@ -42,6 +42,8 @@ internal sealed class SettingsReader(IConfiguration configuration)
         };
         OneOf("Logging:Format", "auto", "json", "text");
         OneOf("Telemetry:DatabaseSpans", "true", "false");
+        OneOf("Workflows:FlowchartMode", "counter", "token");
+        OneOf("Scripting:AllowCSharp", "true", "false");
         return _problems.Count == 0 ? options : throw new ServerOptionsException(_problems);
     }
 

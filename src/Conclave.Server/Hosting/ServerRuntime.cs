@@ -176,7 +176,7 @@ public sealed partial class ServerRuntime(
         var allowCSharp = configuration.GetValue<bool>("Scripting:AllowCSharp");
         var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_scripts!), new LiquidSyntax(_scripts!));
         return new WorkflowEngine(
-            new WorkflowEngineOptions { AllowCSharp = allowCSharp },
+            new WorkflowEngineOptions { AllowCSharp = allowCSharp, FlowchartMode = configuration.GetValue("Workflows:FlowchartMode", FlowchartMode.Counter) },
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
             library: library,
             http: new OutboundHttp(configuration.GetSection(OutboundHttpOptions.Section).Get<OutboundHttpOptions>() ?? new()),
