@@ -1,19 +1,26 @@
 using Conclave.Benchmarks;
+using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
 
+if (args is [Signaller.Argument])
+{
+    await Signaller.RunAsync();
+    return 0;
+}
+
 var json = args.Contains("--json");
-var names = args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray();
-if (names is not [_, ..])
+switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray())
 {
-    Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine [BENCH…] [--json]");
-    return 1;
+    case ["engine", .. var only]:
+        await EngineBenchmarks.RunAsync(new Report(json), only);
+        return 0;
+    case ["durable", .. var only]:
+        await DurableBenchmarks.RunAsync(new Report(json), only);
+        return 0;
+    case [var group, ..]:
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable.");
+        return 1;
+    default:
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable [BENCH…] [--json]");
+        return 1;
 }
-
-if (names[0] != "engine")
-{
-    Console.Error.WriteLine($"There is no benchmark group '{names[0]}'. Groups: engine.");
-    return 1;
-}
-
-await EngineBenchmarks.RunAsync(new Report(json), names[1..]);
-return 0;

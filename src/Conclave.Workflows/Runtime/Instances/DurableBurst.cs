@@ -285,8 +285,10 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         }
 
         _children.Clear();
-        if (!keepsHold)
-            _runner.End(this);
+        if (keepsHold)
+            return;
+        _runner.End(this);
+        _runner.Stored(this);
     }
 }
 

@@ -39,6 +39,9 @@ public sealed partial class InstanceRunner
     /// <summary>Settings.</summary>
     public RuntimeOptions Options { get; }
 
+    /// <summary>Called when a burst of this process has ended and is stored: tenant and instance. The instance may be read during the call.</summary>
+    public event Action<string, WorkflowInstance>? BurstStored;
+
     /// <summary>Number of bursts under way.</summary>
     public int RunningCount => _running.Count;
 
@@ -271,6 +274,8 @@ public sealed partial class InstanceRunner
     internal void Begin(DurableBurst burst) => _running[burst] = true;
 
     internal void End(DurableBurst burst) => _running.TryRemove(burst, out _);
+
+    internal void Stored(DurableBurst burst) => BurstStored?.Invoke(burst.Tenant, burst.Instance);
 
     internal Task<CommitOutcome> StoreAsync(InstanceCommit commit) => _commits.CommitAsync(commit);
 

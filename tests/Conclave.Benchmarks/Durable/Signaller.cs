@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Queue;
+
+namespace Conclave.Benchmarks.Durable;
+
+/// <summary>Another process that publishes the events.</summary>
+internal sealed class Signaller : IAsyncDisposable
+{
+    public const string Argument = "--signal";
+
+    private readonly Process _process;
+    private readonly Channel<string> _ids = Channel.CreateUnbounded<string>();
+    private readonly Task _writing;
+
+    private Signaller(Process process)
+    {
+        _process = process;
+        _writing = Task.Run(WriteAsync);
+    }
+
+    public static Signaller Start(string connectionString)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, UseShellExecute = false };
+        foreach (var argument in Environment.GetCommandLineArgs().Take(1).Where(a => a.EndsWith(".dll", StringComparison.Ordinal) && Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"))
+            start.ArgumentList.Add(argument);
+        start.ArgumentList.Add(Argument);
+        start.Environment["CONCLAVE_BENCH_DATABASE"] = connectionString;
+        return new Signaller(Process.Start(start)!);
+    }
+
+    public void Signal(string instanceId) => _ids.Writer.TryWrite(instanceId);
+
+    /// <summary>The other process: an id on each line of its input.</summary>
+    public static async Task RunAsync()
+    {
+        await using var database = DurableBenchmarks.Open(Environment.GetEnvironmentVariable("CONCLAVE_BENCH_DATABASE")!);
+        await using var runtime = new Conclave.Workflows.Runtime.WorkflowRuntime(
+            database,
+            new Conclave.Workflows.Runtime.RuntimeOptions { UseTimers = false },
+            library => new WorkflowEngine(library: library),
+            new Conclave.Workflows.Runtime.Instances.WorkflowServices(),
+            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance,
+            TimeProvider.System);
+        await runtime.StartAsync(isWorker: false, default);
+        var ids = Channel.CreateUnbounded<string>();
+        var senders = Enumerable.Range(0, 32).Select(_ => Task.Run(async () =>
+        {
+            await foreach (var id in ids.Reader.ReadAllAsync())
+                await runtime.Stimuli.PublishAsync(DurableBenchmarks.Tenant, new EventPublished(0, "Go", null, id, null), null, WorkPriority.P1, default);
+        })).ToArray();
+        while (await Console.In.ReadLineAsync() is { } id)
+            ids.Writer.TryWrite(id);
+        ids.Writer.Complete();
+        await Task.WhenAll(senders);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _ids.Writer.Complete();
+        await _writing;
+        _process.StandardInput.Close();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    private async Task WriteAsync()
+    {
+        while (await _ids.Reader.WaitToReadAsync())
+        {
+            while (_ids.Reader.TryRead(out var id))
+                await _process.StandardInput.WriteLineAsync(id);
+            await _process.StandardInput.FlushAsync();
+        }
+    }
+}
