@@ -8,26 +8,33 @@ namespace Conclave.Workflows.Runtime.Timers;
 // Bookmarks that are due much later.
 public sealed partial class TimerScheduler
 {
-    private const int LargestBatch = 200;
+    // Quartz takes about 3 ms for each, and fires nothing meanwhile.
+    private const int LargestBatch = 50;
+
+    // Each that waits here holds a place of the worker, which bursts need.
+    private const int MostWaiting = 64;
 
     /// <summary>Waits come back to the queue this long before they are due: the queue keeps the exact time, and many at once find room.</summary>
     private static readonly TimeSpan LongestLead = TimeSpan.FromMinutes(1);
 
     /// <summary>Resumes a bookmark when it is due. Scheduling it again changes nothing but the time.</summary>
-    /// <remarks>Falls back to the queue, which holds waits as well, whenever Quartz does not take it.</remarks>
+    /// <remarks>Falls back to the queue, which holds waits as well, whenever Quartz does not take it or is asked too much at once.</remarks>
     public async Task ScheduleAsync(string tenant, string instanceId, int bookmarkNumber, DateTimeOffset dueAt, CancellationToken cancellationToken)
     {
         var wait = new Wait(tenant, instanceId, bookmarkNumber, dueAt);
-        if (_scheduler is not null && _waits.Writer.TryWrite(wait))
-        {
-            // It may have stopped just before.
-            if (_scheduler is null)
-                LeaveWaits();
-            if (await wait.IsStored.Task.WaitAsync(cancellationToken))
-                return;
-        }
-
+        if (await TryScheduleAsync(wait, cancellationToken))
+            return;
         await _runner.Queue.EnqueueAsync([WorkOf(tenant, instanceId, bookmarkNumber, dueAt)], cancellationToken);
+    }
+
+    private async Task<bool> TryScheduleAsync(Wait wait, CancellationToken cancellationToken)
+    {
+        if (_scheduler is null || _waits.Reader.Count >= MostWaiting || !_waits.Writer.TryWrite(wait))
+            return false;
+        // It may have stopped just before.
+        if (_scheduler is null)
+            LeaveWaits();
+        return await wait.IsStored.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>Forgets a wait; one that nobody forgets finds its bookmark gone.</summary>

@@ -14,7 +14,7 @@ namespace Conclave.Workflows.Runtime.Timers;
 // when the version is no longer published. A firing starts the instance, then schedules the next time. A crash in between:
 //   - the job asks for recovery, so that another process repeats the firing with the same time. The id of the instance follows from
 //     that time: nothing starts twice;
-//   - should that be lost as well, the next full sync finds a job without a trigger and goes on with the next time.
+//   - should that be lost as well, the next full sync, at the latest after ten minutes, finds a job without a trigger and goes on.
 // The other order, next time first, would lose the instance in the second case.
 public sealed partial class TimerScheduler
 {
@@ -42,6 +42,7 @@ public sealed partial class TimerScheduler
                     await SyncAsync(change.Tenant, change.DefinitionId, _stop.Token);
                 else
                 {
+                    await scheduler.ResetTriggersFromErrorState(GroupMatcher<TriggerKey>.AnyGroup(), _stop.Token);
                     var wanted = await _runner.Catalog.Store.ReadTriggersAsync(null, null, _stop.Token);
                     await SyncAsync(scheduler, wanted, GroupMatcher<JobKey>.GroupStartsWith(TimerKeys.StartPrefix), _stop.Token);
                 }
@@ -119,6 +120,13 @@ public sealed partial class TimerScheduler
         {
             // It was retracted a moment ago.
             await scheduler.DeleteJob(key, cancellationToken);
+            return;
+        }
+
+        // A crash after the next time was scheduled makes Quartz recover the firing with that time instead of its own.
+        if (due > _time.GetUtcNow())
+        {
+            await scheduler.ScheduleJob(At(key, due), ScheduleJobOptions.Replacing, cancellationToken);
             return;
         }
 

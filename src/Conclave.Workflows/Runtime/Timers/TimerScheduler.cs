@@ -3,6 +3,7 @@ using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Quartz;
 
@@ -18,6 +19,7 @@ public sealed partial class TimerScheduler : IAsyncDisposable
     private const string TablePrefix = "conclave.qrtz_";
     private const int ConcurrentJobs = 10;
     private static readonly TimeSpan LongestRetryDelay = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan FullSyncInterval = TimeSpan.FromMinutes(10);
 
     private readonly NpgsqlDataSource _database;
     private readonly InstanceRunner _runner;
@@ -84,6 +86,7 @@ public sealed partial class TimerScheduler : IAsyncDisposable
                 try
                 {
                     await StartSchedulerAsync(scheduler);
+                    await using var repeat = _time.CreateTimer(_ => SyncAll(), null, FullSyncInterval, FullSyncInterval);
                     await Task.WhenAll(FollowAsync(scheduler), StoreWaitsAsync(scheduler));
                 }
                 finally
@@ -120,6 +123,8 @@ public sealed partial class TimerScheduler : IAsyncDisposable
     private StandaloneSchedulerFactory NewFactory() => QuartzSchedulerBuilder.Create(quartz =>
     {
         quartz.Services.AddSingleton(_loggers);
+        // Without a provider Quartz takes the factory for an empty one, and logs elsewhere.
+        quartz.Services.AddSingleton<ILoggerProvider>(NullLoggerProvider.Instance);
         quartz.Services.AddSingleton(this);
         quartz.UseTimeProvider(_time);
         quartz.UseDefaultThreadPool(ConcurrentJobs);
