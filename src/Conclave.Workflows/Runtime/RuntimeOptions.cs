@@ -53,6 +53,10 @@ public sealed record RuntimeOptions
     /// <value>Default 5 minutes.</value>
     public TimeSpan LongDelay { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>Whether a worker starts workflows by the clock; without it, long waits stay in the queue and Timer, Cron and StartAt start nothing.</summary>
+    /// <value>Default true.</value>
+    public bool UseTimers { get; init; } = true;
+
     /// <summary>How long a stimulus that came before its bookmark waits, and how long ids and idempotency keys are remembered.</summary>
     /// <value>Default 24 hours.</value>
     public TimeSpan Keep { get; init; } = TimeSpan.FromHours(24);

@@ -6,6 +6,7 @@ using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Stimuli;
+using Conclave.Workflows.Runtime.Timers;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -56,6 +57,8 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         Runner = new InstanceRunner(Catalog, Instances, Queue, _commits, options, loggers.CreateLogger<InstanceRunner>()) { Services = services };
         Stimuli = new StimulusDelivery(database, Runner, Signal);
         Worker = new Worker(Queue, Signal, Runner, Stimuli, time, loggers.CreateLogger<Worker>());
+        if (options.UseTimers)
+            Timers = new TimerScheduler(database, Runner, loggers, time);
     }
 
     /// <summary>Settings.</summary>
@@ -85,6 +88,9 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     /// <summary>Takes work from the queue.</summary>
     public Worker Worker { get; }
 
+    /// <summary>Long waits and workflows that start by the clock; null when the options turn them off.</summary>
+    public TimerScheduler? Timers { get; }
+
     /// <summary>Partitions and rows that have served their time.</summary>
     public Maintenance Maintenance { get; }
 
@@ -101,8 +107,15 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         _tasks.Add(Task.Run(FollowAsync, CancellationToken.None));
         _tasks.Add(Task.Run(() => RepeatAsync(Options.Lease / 3, Runner.RenewAsync), CancellationToken.None));
         _tasks.Add(Task.Run(() => RepeatAsync(MaintenanceInterval, Maintenance.RunAsync), CancellationToken.None));
-        if (isWorker)
-            _working = Task.Run(() => Worker.RunAsync(_drain.Token, _abort.Token), CancellationToken.None);
+        if (!isWorker)
+            return;
+        if (Timers is not null)
+        {
+            await Timers.StartAsync(cancellationToken);
+            Worker.Schedule = Timers.ScheduleAsync;
+        }
+
+        _working = Task.Run(() => Worker.RunAsync(_drain.Token, _abort.Token), CancellationToken.None);
     }
 
     /// <summary>Takes no more work, and waits for what runs; what takes too long is put back.</summary>
@@ -112,6 +125,8 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
             return;
         await _drain.CancelAsync();
         _abort.CancelAfter(Options.DrainTimeout);
+        if (Timers is not null)
+            await Timers.StopAsync();
         await _working;
         await _stop.CancelAsync();
         await Task.WhenAll(_tasks);
@@ -123,6 +138,8 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
+        if (Timers is not null)
+            await Timers.DisposeAsync();
         _stop.Dispose();
         _drain.Dispose();
         _abort.Dispose();
@@ -162,7 +179,11 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
                     await command.ExecuteNonQueryAsync(_stop.Token);
                 // What was told while nobody listened is read again.
                 if (!listening.TrySetResult())
+                {
                     await Catalog.LoadAsync(_stop.Token);
+                    Timers?.SyncAll();
+                }
+
                 Signal.WakeLocal();
                 while (true)
                     await connection.WaitAsync(_stop.Token);
