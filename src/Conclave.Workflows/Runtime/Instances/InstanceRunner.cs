@@ -140,12 +140,18 @@ public sealed partial class InstanceRunner
     /// <param name="change">Changes it; what it throws leaves the instance as it was.</param>
     /// <param name="request">The request that the burst answers; null for none.</param>
     /// <param name="cancellationToken">Stops waiting for the instance, and the burst.</param>
+    /// <param name="patience">How long to wait while somebody else runs the instance; null for a lease.</param>
     /// <returns>The instance; null when it does not exist.</returns>
-    /// <exception cref="WorkflowException">The instance is busy for longer than a lease.</exception>
+    /// <exception cref="WorkflowException">The instance is busy for longer than that.</exception>
     internal async Task<RequestRun?> ChangeAsync(
-        string tenant, string id, Func<DurableBurst, ValueTask> change, RequestContext? request, CancellationToken cancellationToken)
+        string tenant,
+        string id,
+        Func<DurableBurst, ValueTask> change,
+        RequestContext? request,
+        CancellationToken cancellationToken,
+        TimeSpan? patience = null)
     {
-        var held = await WaitForAsync(tenant, id, cancellationToken);
+        var held = await WaitForAsync(tenant, id, cancellationToken, patience);
         if (held is null)
             return null;
         DurableBurst? burst = null;
@@ -272,7 +278,7 @@ public sealed partial class InstanceRunner
         return held is null ? null : await LoadAsync(held, parent.Priority, true, parent.Exchange, cancellationToken, isNested: true, depth: parent.Depth + 1);
     }
 
-    private async Task<HeldInstance?> WaitForAsync(string tenant, string id, CancellationToken cancellationToken)
+    private async Task<HeldInstance?> WaitForAsync(string tenant, string id, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
         var time = Catalog.Of(tenant).Engine.Time;
         var began = time.GetTimestamp();
@@ -282,7 +288,7 @@ public sealed partial class InstanceRunner
                 return held;
             if (await Instances.FindAsync(tenant, id, cancellationToken) is null)
                 return null;
-            if (time.GetElapsedTime(began) > Options.Lease + TimeSpan.FromSeconds(2))
+            if (time.GetElapsedTime(began) > (patience ?? Options.Lease + TimeSpan.FromSeconds(2)))
                 throw Busy(id);
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellationToken);
         }
@@ -299,19 +305,7 @@ public sealed partial class InstanceRunner
         IReadOnlyList<long>? claimed = null)
     {
         var workflows = Catalog.Of(held.Tenant);
-        var graph = await workflows.GetGraphAsync(held.DefinitionVersionId, stopping);
-        WorkflowInstance instance;
-        IReadOnlyDictionary<string, byte[]> large = new Dictionary<string, byte[]>();
-        try
-        {
-            instance = InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time);
-        }
-        catch (LargeValuesNeededException)
-        {
-            large = await Instances.ReadBlobsAsync(held.Tenant, held.Id, stopping);
-            instance = InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large);
-        }
-
+        var (instance, large) = await ReadAsync(held, stopping);
         return new DurableBurst(this, workflows, instance, held.Fence, priority, stopping)
         {
             Exchange = exchange,
@@ -323,6 +317,23 @@ public sealed partial class InstanceRunner
         };
     }
 
+    /// <summary>Reads the state of an instance, with its large values if it names any.</summary>
+    internal async Task<(WorkflowInstance Instance, IReadOnlyDictionary<string, byte[]> Large)> ReadAsync(
+        HeldInstance held, CancellationToken cancellationToken)
+    {
+        var workflows = Catalog.Of(held.Tenant);
+        var graph = await workflows.GetGraphAsync(held.DefinitionVersionId, cancellationToken);
+        try
+        {
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time), new Dictionary<string, byte[]>());
+        }
+        catch (LargeValuesNeededException)
+        {
+            var large = await Instances.ReadBlobsAsync(held.Tenant, held.Id, cancellationToken);
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large), large);
+        }
+    }
+
     /// <summary>Does what one work item asks for.</summary>
     /// <returns>Whether it is done; false when the burst was stopped in the middle.</returns>
     private async Task<bool> ApplyAsync(DurableBurst burst, ClaimedWork work)
@@ -332,6 +343,10 @@ public sealed partial class InstanceRunner
             return true;
         if (work.Kind == WorkKind.Cancel)
         {
+            burst.CancelledBy = WorkPayload.ReadCancel(work.Payload);
+            // An order for the instance itself was noted when it was given.
+            if (burst.CancelledBy is { ParentId: { } parent } order)
+                burst.Operated("cancel", order.Actor, order.Reason, $"Its parent '{parent}' was cancelled.");
             WorkflowEngine.Cancel(instance);
             return true;
         }
@@ -361,11 +376,18 @@ public sealed partial class InstanceRunner
         }
     }
 
-    internal async Task<bool> ResumeAsync(DurableBurst burst, Bookmark? bookmark, object? input)
+    /// <summary>Resumes a bookmark and runs on.</summary>
+    /// <param name="burst">The burst.</param>
+    /// <param name="bookmark">The bookmark; null for one that is gone.</param>
+    /// <param name="input">What arrived.</param>
+    /// <param name="isTaken">Whether a stimulus took the bookmark's row away already.</param>
+    /// <returns>Whether the burst came to its end; false when it was stopped.</returns>
+    internal async Task<bool> ResumeAsync(DurableBurst burst, Bookmark? bookmark, object? input, bool isTaken = true)
     {
         if (bookmark is null)
             return true;
-        burst.Resumed(bookmark.Number);
+        if (isTaken)
+            burst.Resumed(bookmark.Number);
         try
         {
             await burst.Workflows.Engine.ResumeAsync(burst.Instance, bookmark, input, new DurableHost(this, burst), burst.Token);
