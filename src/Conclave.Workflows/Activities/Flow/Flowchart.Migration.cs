@@ -112,15 +112,31 @@ public sealed partial class Flowchart
 
         foreach (var target in waiting)
             RequireSameInbound(map, target, problems);
+        var pending = Enumerable.Range(0, live.Length).Where(i => live[i] || waiting.Contains(i)).Select(map.Activity).Where(p => p >= 0).ToList();
         for (var added = 0; added < map.New._connections.Length; added++)
         {
             var connection = map.NewGraph[added];
-            var source = map.OldActivity(connection.Source);
-            if (map.IsNew(added) && source >= 0 && !live[source])
-                problems.Skipped(map.New.Activities[connection.Target], $"the connection from '{map.New.Activities[connection.Source].Id}' is new; if that is done already, it is not followed.");
+            // Tokens tell nothing of what is done; what nothing that runs leads to will bring none.
+            if (map.IsNew(added) && map.IsOld(connection.Source) && !IsToCome(connection.Source))
+                ReportMissed(connection);
         }
 
         return state;
+
+        bool IsToCome(int activity)
+        {
+            var ancestors = map.NewGraph.Ancestors(activity);
+            return pending.Exists(p => p == activity || ancestors[p]);
+        }
+
+        void ReportMissed(FlowConnection connection)
+        {
+            var (source, target) = (map.New.Activities[connection.Source], map.New.Activities[connection.Target]);
+            if (IsToCome(connection.Target) && (target.Activity is FlowJoin || target.MergeMode is MergeMode.Merge or MergeMode.Converge))
+                problems.PositionLost(target, $"it would wait for '{source.Id}', which is done, along a connection that is new.");
+            else
+                problems.Skipped(target, $"the connection from '{source.Id}', which is done, is new and is not followed.");
+        }
     }
 
     /// <summary>Somebody who has arrived waits for others. Only as long as these are the same ones is it known when to go on.</summary>
@@ -168,7 +184,7 @@ public sealed partial class Flowchart
 
         public int Activity(int old) => _activities[old];
 
-        public int OldActivity(int now) => Array.IndexOf(_activities, now);
+        public bool IsOld(int activity) => _activities.Contains(activity);
 
         public int Connection(int old) => _connections[old];
 

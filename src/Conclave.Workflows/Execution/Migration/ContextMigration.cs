@@ -77,14 +77,19 @@ internal static class ContextMigration
     {
         foreach (var member in to.Node.Kind?.Inputs ?? [])
         {
-            if (JsonElement.DeepEquals(Property(from.Node.Json, member.Name), Property(to.Node.Json, member.Name)))
+            if (AreEqual(Property(from.Node.Json, member.Name), Property(to.Node.Json, member.Name)))
                 continue;
             if (from.HasBookmarks)
                 problems.Warn("migrate.bookmark_kept", from.Node, $"its input '{member.Name}' changed; it keeps waiting for what it began to wait for.");
-            else if (from.Status == ActivityStatus.Running && Array.Exists(from.Node.EvaluatedInputs, e => e.Name == member.Name && e.BeforeRun))
+            else if (from.Status == ActivityStatus.Running && Array.Exists(to.Node.EvaluatedInputs, e => e.Name == member.Name && e.BeforeRun))
                 problems.Warn("migrate.input_kept", from.Node, $"its input '{member.Name}' changed; it keeps the value that it began with.");
         }
     }
+
+    private static bool AreEqual(JsonElement one, JsonElement other) =>
+        one.ValueKind == JsonValueKind.Undefined || other.ValueKind == JsonValueKind.Undefined
+            ? one.ValueKind == other.ValueKind
+            : JsonElement.DeepEquals(one, other);
 
     private static JsonElement Property(JsonElement json, string name)
     {

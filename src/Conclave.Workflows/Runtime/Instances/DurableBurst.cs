@@ -117,8 +117,18 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             throw new HoldLostException(Instance.Id);
     }
 
-    /// <summary>Stops the burst; what it did so far is stored.</summary>
-    public void Interrupt() => _stop.Cancel();
+    /// <summary>Whether the burst was asked to stop because the instance is to be cancelled.</summary>
+    public bool IsInterrupted { get; private set; }
+
+    /// <summary>When what is left of the burst may go on: not before the cancellation for which it was stopped, which is in the queue.</summary>
+    public TimeSpan Pause => IsInterrupted ? TimeSpan.FromSeconds(1) : TimeSpan.Zero;
+
+    /// <summary>Stops the burst, so that the instance can be cancelled; what it did so far is stored.</summary>
+    public void Interrupt()
+    {
+        IsInterrupted = true;
+        _stop.Cancel();
+    }
 
     /// <summary>Stops the burst because somebody else took the instance.</summary>
     public void Lose()
@@ -240,7 +250,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             commit.Work.Add(new NewWork(Tenant, parent, WorkKind.ChildEnded, Priority, null, WorkPayload.Of(InstanceRunner.Result(Instance))));
         // A burst that was stopped before its end, and that no work of the queue caused, is put there.
         else if (Instance.SubStatus == WorkflowSubStatus.Executing && Claimed.Count == 0)
-            commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority));
+            commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority, IsInterrupted ? Instance.Time.GetUtcNow() + Pause : null));
     }
 
     /// <summary>What the instance started and still runs ends with it. Nobody else can start more: the instance is ours.</summary>

@@ -131,7 +131,7 @@ public sealed partial class InstanceRunner
             throw new HoldLostException(held.Id);
 
         foreach (var work in left)
-            await Queue.RetryAsync(work, Options.Owner, TimeSpan.Zero, counts: false, CancellationToken.None);
+            await Queue.RetryAsync(work, Options.Owner, burst.Pause, counts: false, CancellationToken.None);
     }
 
     /// <summary>Takes an instance, changes it between bursts, runs on if there is something to run, and stores it.</summary>

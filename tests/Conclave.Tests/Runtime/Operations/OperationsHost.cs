@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Conclave.Workflows.Activities;
-using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Journal;
@@ -74,7 +73,7 @@ public abstract class OperationsTest : IAsyncLifetime
 }
 
 /// <summary>Fails as long as its instance is on the list.</summary>
-[Activity("Test", "Test")]
+[Activity("Test", "Test", "For tests.")]
 public sealed class Flaky : Activity
 {
     public static ConcurrentDictionary<string, bool> Healed { get; } = new();
@@ -89,7 +88,7 @@ public sealed class Flaky : Activity
 }
 
 /// <summary>Takes long, and does not listen when it is asked to stop.</summary>
-[Activity("Test", "Test")]
+[Activity("Test", "Test", "For tests.")]
 public sealed class Slow : Activity
 {
     public static ConcurrentDictionary<string, bool> Running { get; } = new();

@@ -101,7 +101,7 @@ public sealed class RetryTests : OperationsTest
     [Fact]
     public async Task Retry_WhatIsAroundCouldNotGoOn_IsRefused()
     {
-        // The step of the loop becomes 0 only in its second round, after the body completed.
+        // The condition is read again when the body has completed, and is no boolean by then.
         await Host.PublishAsync(Workflow("callback", """
             { "id": "while", "type": "Elsa.While", "version": 1,
               "condition": { "typeName": "Boolean", "expression": { "type": "Variable", "value": { "id": "on" } } },
