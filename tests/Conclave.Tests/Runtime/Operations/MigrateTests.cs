@@ -136,14 +136,10 @@ public sealed class MigrateTests : OperationsTest
     [Fact]
     public async Task Migrate_InsideAWorkflowUsedAsAnActivity_KeepsItsPlace()
     {
-        static string Part(string version, params string[] steps) =>
-            $$"""{ "id": "{{version}}", "definitionId": "part", "name": "Part", "options": { "usableAsActivity": true }, "root": {{Sequence("root", steps)}} }""";
-        static string Whole(string version) => Sequence(
-            "root", $$"""{ "id": "part", "type": "Part", "version": 1, "workflowDefinitionId": "part", "workflowDefinitionVersionId": "{{version}}" }""", Write("b"));
-        await Host.PublishAsync(Part("part-1", Write("a"), Event("go")));
-        var id = await StartAsync(Whole("part-1"));
-        await Host.PublishAsync(Part("part-2", Write("x"), Write("a"), Event("go"), Write("c")));
-        await PublishAsync(Whole("part-2"));
+        const string Part = """{ "id": "part", "type": "Part", "version": 1, "workflowDefinitionId": "part" }""";
+        await Host.PublishAsync("""{ "definitionId": "part", "name": "Part", "options": { "usableAsActivity": true }, "root": """ + Sequence("root", Write("a"), Event("go")) + " }");
+        var id = await StartAsync(Sequence("root", Part, Write("b")));
+        await PublishAsync(Sequence("root", Write("x"), Part, Write("c"), Write("b")));
 
         Assert.Equal([("migrate.skipped", "x")], (await MigrateAsync(id, "2")).Problems.Select(p => (p.Code, p.ActivityId)));
 
