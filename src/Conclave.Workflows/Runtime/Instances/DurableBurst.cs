@@ -4,6 +4,7 @@ using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
@@ -19,6 +20,9 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     private readonly List<DurableBurst> _children = [];
     private readonly List<OperationWrite> _operations = [];
     private readonly CancellationTokenSource _stop;
+    private readonly ActivityTelemetry _telemetry;
+    private readonly System.Diagnostics.Activity? _span;
+    private readonly long _began = WorkflowTelemetry.Now();
     private List<string> _cancelledChildren = [];
     private HashSet<string> _storedBlobs = [];
     private HashSet<string> _newBlobs = [];
@@ -43,6 +47,10 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         Instance = instance;
         Priority = priority;
         LoadedStatus = instance.Status;
+        _span = WorkflowTelemetry.StartBurst(instance, workflows.Tenant);
+        _telemetry = new ActivityTelemetry(_span, workflows.Tenant);
+        if (instance.SubStatus == WorkflowSubStatus.Pending)
+            WorkflowTelemetry.WorkflowStarted();
         _fence = fence;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _nextSequence = instance.Log.Sequence - instance.Log.Count;
@@ -175,6 +183,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
     void IExecutionLogSink.Write(WorkflowInstance instance, ReadOnlySpan<LogEntry> entries)
     {
+        _telemetry.Observe(instance, entries);
         _journalCount += entries.Length;
         _journal.Add(new JournalWrite(
             Tenant, instance.Id, _nextSequence, entries.Length, JournalChunk.Write(instance.Graph, entries), new DateTimeOffset(entries[0].Timestamp, TimeSpan.Zero)));
@@ -206,6 +215,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     public void Dispose()
     {
         _runner.End(this);
+        WorkflowTelemetry.EndBurst(_span, Instance);
         _stop.Dispose();
         foreach (var child in _children)
             child.Dispose();
@@ -333,6 +343,9 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _children.Clear();
         if (keepsHold)
             return;
+        WorkflowTelemetry.BurstEnded(Instance.SubStatus, _began);
+        if (LoadedStatus == WorkflowStatus.Running)
+            WorkflowTelemetry.WorkflowEnded(Instance.SubStatus);
         _runner.End(this);
         _runner.Stored(this);
     }

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -131,11 +132,21 @@ public sealed partial class GroupCommit : IAsyncDisposable
     /// <summary>Whether the server itself is in trouble, so that trying each commit alone makes no sense.</summary>
     private static bool IsFailureOfServer(PostgresException exception) => exception.SqlState[..2] is "08" or "53" or "57" or "58" or "XX";
 
-    private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
+    private async Task StoreAsync(List<InstanceCommit> group)
     {
-        await using var batch = _database.CreateBatch();
-        CommitSql.Add(batch, group, _owner, _lease);
-        await batch.ExecuteNonQueryAsync();
+        var started = WorkflowTelemetry.Now();
+        var isStored = false;
+        try
+        {
+            await using var batch = _database.CreateBatch();
+            CommitSql.Add(batch, group, _owner, _lease);
+            await batch.ExecuteNonQueryAsync();
+            isStored = true;
+        }
+        finally
+        {
+            WorkflowTelemetry.Committed(group.Count, isStored, started);
+        }
     }
 
     [LoggerMessage(2201, LogLevel.Error, "{Count} bursts could not be stored. Their work is tried again.")]

@@ -4,6 +4,7 @@ using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Conclave.Workflows.Runtime.Instances;
@@ -248,6 +249,7 @@ public sealed partial class InstanceRunner
             if (kept.Contains((burst.Tenant, burst.Instance.Id)) || !_running.ContainsKey(burst))
                 continue;
             LogLost(burst.Instance.Id, burst.Tenant);
+            WorkflowTelemetry.LeaseLost();
             burst.Lose();
         }
     }

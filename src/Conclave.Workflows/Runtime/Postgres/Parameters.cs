@@ -30,10 +30,6 @@ internal static class Parameters
         var values = new TValue[rows.Count];
         for (var i = 0; i < values.Length; i++)
             values[i] = column(rows[i]);
-        var parameter = new NpgsqlParameter<TValue[]> { TypedValue = values };
-        // A null in front hides that the dates are UTC, and the type would be the one without a zone.
-        if (typeof(TValue) == typeof(DateTime?))
-            parameter.NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz;
-        parameters.Add(parameter);
+        parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = values });
     }
 }

@@ -16,8 +16,11 @@ public sealed class MigrateTests : OperationsTest
         var id = await StartAsync(Sequence("root", Write("a"), Event("go"), Write("b")));
         await PublishAsync(Sequence("root", Write("new"), Write("a"), Event("go"), Write("c"), Write("b")));
 
+        var before = await Host.Runtime.Instances.ReadAsync(Tenant, id, default);
         var dry = await MigrateAsync(id, "2", dryRun: true);
         Assert.False(dry.Applied);
+        var after = await Host.Runtime.Instances.ReadAsync(Tenant, id, default);
+        Assert.Equal((before!.Fence, Convert.ToHexString(before.State)), (after!.Fence, Convert.ToHexString(after.State)));
         Assert.Equal(["migrate.skipped"], dry.Problems.Select(p => p.Code));
         Assert.Equal(1, (await Host.FindAsync(id))!.Version);
         var report = await MigrateAsync(id, "2");
@@ -118,6 +121,32 @@ public sealed class MigrateTests : OperationsTest
         await PublishAsync(Flowchart("flow", [Write("start"), Write("a"), Event("go"), Join], "start->a", "start->go", "a->join"), mode);
 
         Assert.Contains((await MigrateAsync(id, "2")).Problems, p => (p.Code, p.ActivityId) == ("migrate.position_lost", "join"));
+    }
+
+    [Fact]
+    public async Task Migrate_TokensJoinWouldWaitForADoneActivity_IsRefused()
+    {
+        const string Join = """{ "id": "join", "type": "Elsa.FlowJoin", "version": 1, "mode": "WaitAll" }""";
+        var id = await StartAsync(Flowchart("flow", [Write("a"), Event("go"), Join], "a->go", "go->join"), Tokens);
+        await PublishAsync(Flowchart("flow", [Write("a"), Event("go"), Join], "a->go", "go->join", "a->join"), Tokens);
+
+        Assert.Equal([("migrate.position_lost", "join")], (await MigrateAsync(id, "2")).Problems.Select(p => (p.Code, p.ActivityId)));
+    }
+
+    [Fact]
+    public async Task Migrate_InsideAWorkflowUsedAsAnActivity_KeepsItsPlace()
+    {
+        const string Part = """{ "id": "part", "type": "Part", "version": 1, "workflowDefinitionId": "part" }""";
+        await Host.PublishAsync("""{ "definitionId": "part", "name": "Part", "options": { "usableAsActivity": true }, "root": """ + Sequence("root", Write("a"), Event("go")) + " }");
+        var id = await StartAsync(Sequence("root", Part, Write("b")));
+        await PublishAsync(Sequence("root", Write("x"), Part, Write("c"), Write("b")));
+
+        Assert.Equal([("migrate.skipped", "x")], (await MigrateAsync(id, "2")).Problems.Select(p => (p.Code, p.ActivityId)));
+
+        await Host.PublishEventAsync("go");
+        await Host.WaitAsync(id, WorkflowSubStatus.Finished);
+        var completed = await CompletedAsync(id);
+        Assert.Equal((1, 1, 1), (completed["a"], completed["c"], completed["b"]));
     }
 
     [Fact]
