@@ -21,7 +21,7 @@ public sealed class WorkflowTelemetryTests
         WorkflowTelemetry.WorkflowEnded(WorkflowSubStatus.Finished);
         WorkflowTelemetry.WorkflowEnded(WorkflowSubStatus.Faulted);
         WorkflowTelemetry.WorkflowEnded(WorkflowSubStatus.Suspended);
-        WorkflowTelemetry.ActivityEnded(ActivityStatus.Completed, now);
+        WorkflowTelemetry.ActivityEnded(ActivityStatus.Completed, TimeSpan.FromSeconds(1));
         WorkflowTelemetry.BurstEnded(WorkflowSubStatus.Suspended, now);
         WorkflowTelemetry.Committed(12, true, now);
         WorkflowTelemetry.WorkClaimed(WorkKind.Resume, WorkPriority.P1, TimeSpan.FromSeconds(-1));
@@ -78,7 +78,8 @@ public sealed class WorkflowTelemetryTests
         ActivitySource.AddActivityListener(listener);
         var burst = WorkflowTelemetry.StartBurst(run.Instance, "acme", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01");
         Assert.Equal(burst!.Id, WorkflowTelemetry.CurrentTrace());
-        WorkflowTelemetry.EndActivity(WorkflowTelemetry.StartActivity(run.Instance, run.Instance.Graph.FindActivity("say")!, "acme"), ActivityStatus.Completed);
+        var now = DateTimeOffset.UtcNow.UtcTicks;
+        WorkflowTelemetry.ActivityExecuted(burst, run.Instance, run.Instance.Graph.FindActivity("say")!, "acme", now - 10_000, now, null);
         WorkflowTelemetry.EndBurst(burst, run.Instance);
 
         var mine = ended.Where(s => s.TraceId == burst.TraceId).ToList();
