@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -71,7 +72,7 @@ public sealed partial class GroupCommit : IAsyncDisposable
                 await StoreAsync(group.ConvertAll(p => p.Commit));
                 End(group, CommitOutcome.Stored);
             }
-            catch (PostgresException exception) when (group.Count > 1 && !IsFailureOfServer(exception))
+            catch (PostgresException exception) when (group.Count > 1 && !DatabaseOutage.Is(exception))
             {
                 foreach (var single in group)
                     await StoreAloneAsync(single);
@@ -127,9 +128,6 @@ public sealed partial class GroupCommit : IAsyncDisposable
                 pending.Done.SetException(exception);
         }
     }
-
-    /// <summary>Whether the server itself is in trouble, so that trying each commit alone makes no sense.</summary>
-    private static bool IsFailureOfServer(PostgresException exception) => exception.SqlState[..2] is "08" or "53" or "57" or "58" or "XX";
 
     private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
     {
