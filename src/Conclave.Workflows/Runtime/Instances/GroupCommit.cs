@@ -72,7 +72,7 @@ public sealed partial class GroupCommit : IAsyncDisposable
                 await StoreAsync(group.ConvertAll(p => p.Commit));
                 End(group, CommitOutcome.Stored);
             }
-            catch (PostgresException exception) when (group.Count > 1 && !DatabaseOutage.Is(exception))
+            catch (PostgresException exception) when (group.Count > 1 ? !DatabaseOutage.Is(exception) : IsLostRace(exception))
             {
                 foreach (var single in group)
                     await StoreAloneAsync(single);
@@ -128,6 +128,10 @@ public sealed partial class GroupCommit : IAsyncDisposable
                 pending.Done.SetException(exception);
         }
     }
+
+    /// <summary>Whether PostgreSQL undid the commit in favour of another one. What the burst did to the world must not be done again for that.</summary>
+    private static bool IsLostRace(PostgresException exception) =>
+        exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
     private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
     {
