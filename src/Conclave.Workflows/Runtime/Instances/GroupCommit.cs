@@ -65,22 +65,31 @@ public sealed partial class GroupCommit : IAsyncDisposable
             group.Clear();
             while (group.Count < _largestGroup && _pending.Reader.TryRead(out var pending))
                 group.Add(pending);
-            if (group.Count == 0)
-                continue;
-            try
-            {
-                await StoreAsync(group.ConvertAll(p => p.Commit));
-                End(group, CommitOutcome.Stored);
-            }
-            catch (PostgresException exception) when (group.Count > 1 ? !DatabaseOutage.Is(exception) : IsLostRace(exception))
-            {
-                foreach (var single in group)
-                    await StoreAloneAsync(single);
-            }
-            catch (Exception exception)
-            {
-                Fail(group, exception);
-            }
+            // A guard looks at what is stored: two of one transaction would not see each other.
+            var guarded = group.Where(p => p.Commit.Guards.Count > 0).Skip(1).ToList();
+            group.RemoveAll(guarded.Contains);
+            if (group.Count > 0)
+                await StoreTogetherAsync(group);
+            foreach (var single in guarded)
+                await StoreTogetherAsync([single]);
+        }
+    }
+
+    private async Task StoreTogetherAsync(List<Pending> group)
+    {
+        try
+        {
+            await StoreAsync(group.ConvertAll(p => p.Commit));
+            End(group, CommitOutcome.Stored);
+        }
+        catch (PostgresException exception) when (group.Count > 1 ? !DatabaseOutage.Is(exception) : IsLostRace(exception))
+        {
+            foreach (var single in group)
+                await StoreAloneAsync(single);
+        }
+        catch (Exception exception)
+        {
+            Fail(group, exception);
         }
     }
 
