@@ -18,6 +18,7 @@ internal static class InstanceEndpoints
         group.MapGet("/{id}", GetAsync);
         group.MapGet("/{id}/journal", JournalAsync);
         group.MapDelete("/{id}", DeleteAsync);
+        OperationEndpoints.Map(group);
     }
 
     /// <summary>Reads which instances are meant: members of a query or of a body.</summary>

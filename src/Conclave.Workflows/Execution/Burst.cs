@@ -78,7 +78,7 @@ public sealed class Burst
 
             if (_cancellationToken.IsCancellationRequested)
             {
-                Requeue(item);
+                Instance.ScheduleFirst(item);
                 _cancellationToken.ThrowIfCancellationRequested();
             }
 
@@ -270,18 +270,7 @@ public sealed class Burst
         context.Detach();
         Instance.Executing = null;
         Instance.Release(context);
-        Requeue(item);
-    }
-
-    private void Requeue(WorkItem item)
-    {
-        if (item.Owner is { } owner)
-            owner.ScheduledChildren++;
-        // To the front again: the order of activities must not depend on where a burst was stopped.
-        var scheduler = Instance.Scheduler;
-        scheduler.Enqueue(item);
-        for (var others = scheduler.Count - 1; others > 0; others--)
-            scheduler.Enqueue(scheduler.Dequeue());
+        Instance.ScheduleFirst(item);
     }
 
     private WorkflowException EndlessLoop()

@@ -14,6 +14,9 @@ public static class InstanceSerializer
     /// <summary>Version that this engine writes. It reads this and every older one.</summary>
     public const byte FormatVersion = 1;
 
+    // Beside the mode, in the same byte: only instances that were retried after they had ended have it.
+    private const byte ParentTold = 0x80;
+
     /// <summary>Writes the state of an instance.</summary>
     /// <param name="instance">The instance.</param>
     /// <param name="buffer">Receives the state.</param>
@@ -23,7 +26,7 @@ public static class InstanceSerializer
         var writer = new StateWriter(buffer, large);
         writer.Byte(FormatVersion);
         writer.Byte((byte)instance.SubStatus);
-        writer.Byte((byte)instance.FlowchartMode);
+        writer.Byte((byte)((byte)instance.FlowchartMode | (instance.IsParentTold ? ParentTold : 0)));
         writer.Text(instance.CorrelationId);
         writer.Text(instance.Name);
         writer.Text(instance.ParentInstanceId);
@@ -83,7 +86,8 @@ public static class InstanceSerializer
         if (reader.Byte() is var version and not FormatVersion)
             throw new InvalidDataException($"The state of instance {id} has format {version}; this engine reads up to {FormatVersion}.");
         var subStatus = (WorkflowSubStatus)reader.Byte();
-        var mode = (FlowchartMode)reader.Byte();
+        var flags = reader.Byte();
+        var mode = (FlowchartMode)(flags & ~ParentTold);
         if (!Enum.IsDefined(subStatus) || !Enum.IsDefined(mode))
             throw StateReader.Corrupt();
         var correlationId = reader.Text();
@@ -92,6 +96,7 @@ public static class InstanceSerializer
         {
             SubStatus = subStatus,
             FlowchartMode = mode,
+            IsParentTold = (flags & ParentTold) != 0,
             CorrelationId = correlationId,
             Name = name,
             ParentInstanceId = reader.Text(),

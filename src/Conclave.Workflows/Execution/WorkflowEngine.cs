@@ -135,7 +135,7 @@ public sealed class WorkflowEngine
     }
 
     /// <summary>The inputs that were given, and the defaults of declared ones that were not.</summary>
-    private static IReadOnlyDictionary<string, object?> WithDefaults(WorkflowDefinition definition, IReadOnlyDictionary<string, object?> given)
+    internal static IReadOnlyDictionary<string, object?> WithDefaults(WorkflowDefinition definition, IReadOnlyDictionary<string, object?> given)
     {
         Dictionary<string, object?>? completed = null;
         foreach (var declared in definition.Inputs)

@@ -39,6 +39,9 @@ public sealed class WorkflowInstance
     /// <summary>Instance that started this one.</summary>
     public string? ParentInstanceId { get; init; }
 
+    /// <summary>Whether the parent was told that this instance ended: it is told once, also when a retry makes the instance end again.</summary>
+    internal bool IsParentTold { get; set; }
+
     /// <summary>Activity that started the workflow as a trigger.</summary>
     public string? TriggerActivityId { get; internal set; }
 
@@ -156,6 +159,16 @@ public sealed class WorkflowInstance
             bookmark.Context.BookmarkCount = 0;
         BookmarkList.Clear();
         SubStatus = WorkflowSubStatus.Finished;
+    }
+
+    /// <summary>Puts an activity before all others: the order of activities must not depend on where one was interrupted.</summary>
+    internal void ScheduleFirst(WorkItem item)
+    {
+        if (item.Owner is { } owner)
+            owner.ScheduledChildren++;
+        Scheduler.Enqueue(item);
+        for (var others = Scheduler.Count - 1; others > 0; others--)
+            Scheduler.Enqueue(Scheduler.Dequeue());
     }
 
     /// <summary>Forgets what an activity has scheduled and has not begun.</summary>

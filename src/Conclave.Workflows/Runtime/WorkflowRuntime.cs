@@ -4,6 +4,7 @@ using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Journal;
+using Conclave.Workflows.Runtime.Operations;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Stimuli;
 using Conclave.Workflows.Runtime.Timers;
@@ -56,6 +57,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         _commits = new GroupCommit(database, Signal, options, loggers.CreateLogger<GroupCommit>());
         Runner = new InstanceRunner(Catalog, Instances, Queue, _commits, options, loggers.CreateLogger<InstanceRunner>()) { Services = services };
         Stimuli = new StimulusDelivery(database, Runner, Signal);
+        Operations = new InstanceOperations(Runner, database, Queue);
         Worker = new Worker(Queue, Signal, Runner, Stimuli, time, loggers.CreateLogger<Worker>());
         if (options.UseTimers)
             Timers = new TimerScheduler(database, Runner, loggers, time);
@@ -84,6 +86,9 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
 
     /// <summary>Delivers stimuli.</summary>
     public StimulusDelivery Stimuli { get; }
+
+    /// <summary>What people do to instances.</summary>
+    public InstanceOperations Operations { get; }
 
     /// <summary>Takes work from the queue.</summary>
     public Worker Worker { get; }

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Microsoft.Extensions.Logging.Abstractions;

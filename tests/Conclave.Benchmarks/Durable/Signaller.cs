@@ -1,7 +1,10 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Queue;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Conclave.Benchmarks.Durable;
 
@@ -36,12 +39,12 @@ internal sealed class Signaller : IAsyncDisposable
     public static async Task RunAsync()
     {
         await using var database = DurableBenchmarks.Open(Environment.GetEnvironmentVariable("CONCLAVE_BENCH_DATABASE")!);
-        await using var runtime = new Conclave.Workflows.Runtime.WorkflowRuntime(
+        await using var runtime = new WorkflowRuntime(
             database,
-            new Conclave.Workflows.Runtime.RuntimeOptions { UseTimers = false },
+            new RuntimeOptions { UseTimers = false },
             library => new WorkflowEngine(library: library),
-            new Conclave.Workflows.Runtime.Instances.WorkflowServices(),
-            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance,
+            new WorkflowServices(),
+            NullLoggerFactory.Instance,
             TimeProvider.System);
         await runtime.StartAsync(isWorker: false, default);
         var ids = Channel.CreateUnbounded<string>();

@@ -21,8 +21,8 @@ public sealed class TelemetryExportTests
             await export.StartAsync(default);
             var burst = WorkflowTelemetry.StartBurst(run.Instance, "acme", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01");
             Assert.NotNull(burst);
-            var activity = WorkflowTelemetry.StartActivity(run.Instance, run.Instance.Graph.FindActivity("say")!, "acme");
-            WorkflowTelemetry.EndActivity(activity, ActivityStatus.Faulted, new InvalidOperationException("broke"));
+            var now = DateTimeOffset.UtcNow.UtcTicks;
+            WorkflowTelemetry.ActivityExecuted(burst, run.Instance, run.Instance.Graph.FindActivity("say")!, "acme", now - 10_000, now, ExceptionState.From(new InvalidOperationException("broke")));
             WorkflowTelemetry.EndBurst(burst, run.Instance);
             WorkflowTelemetry.WorkflowStarted();
             await export.StopAsync(default);

@@ -114,4 +114,7 @@ public sealed class Fork : Activity
             context.Complete();
         return ValueTask.CompletedTask;
     }
+
+    internal override void Migrate(ActivityContext from, ActivityContext to, MigrationProblems problems) =>
+        to.Counter = Parallel.MigrateCompleted(((Fork)from.Node.Activity)._branches, _branches, from.Counter, problems);
 }

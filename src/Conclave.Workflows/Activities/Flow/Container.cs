@@ -66,6 +66,40 @@ public sealed class Sequence : Container
         return ValueTask.CompletedTask;
     }
 
+    internal override void Migrate(ActivityContext from, ActivityContext to, MigrationProblems problems)
+    {
+        var before = ((Sequence)from.Node.Activity).Activities;
+        // The counter is that of the next step: the one before it runs, or faulted.
+        if (from.Counter == 0 || IndexOf(before[from.Counter - 1].Id) is not (>= 0 and var current))
+        {
+            if (from.Counter > 0)
+                problems.PositionLost(from.Node, $"it is at '{before[from.Counter - 1].Id}', which it no longer has.");
+            return;
+        }
+
+        to.Counter = current + 1;
+        for (var i = 0; i < from.Counter - 1; i++)
+        {
+            if (IndexOf(before[i].Id) > current)
+                problems.PositionLost(from.Node, $"'{before[i].Id}' is done and comes after '{before[from.Counter - 1].Id}' now: it would run twice.");
+        }
+
+        var done = before.Take(from.Counter).Select(a => a.Id).ToHashSet(StringComparer.Ordinal);
+        foreach (var step in Activities.Take(current).Where(a => !done.Contains(a.Id)))
+            problems.Skipped(step, $"it comes before '{Activities[current].Id}', where the instance is, and does not run.");
+    }
+
+    private int IndexOf(string id)
+    {
+        for (var i = 0; i < Activities.Count; i++)
+        {
+            if (Activities[i].Id == id)
+                return i;
+        }
+
+        return -1;
+    }
+
     private void Next(ActivityContext context)
     {
         if (context.Counter >= Activities.Count)
@@ -95,5 +129,18 @@ public sealed class Parallel : Container
         if (++context.Counter == Activities.Count || context.IsBreaking)
             context.Complete();
         return ValueTask.CompletedTask;
+    }
+
+    internal override void Migrate(ActivityContext from, ActivityContext to, MigrationProblems problems) =>
+        to.Counter = MigrateCompleted(((Parallel)from.Node.Activity).Activities, Activities, from.Counter, problems);
+
+    /// <summary>The count of completed branches that leaves as many to wait for as there were. Branches that are new never start.</summary>
+    internal static int MigrateCompleted(
+        IReadOnlyList<ActivityNode> before, IReadOnlyList<ActivityNode> now, int completed, MigrationProblems problems)
+    {
+        var known = before.Select(b => b.Id).ToHashSet(StringComparer.Ordinal);
+        foreach (var branch in now.Where(b => !known.Contains(b.Id)))
+            problems.Skipped(branch, "the branches have started already, and it does not run.");
+        return now.Count - (before.Count - completed);
     }
 }

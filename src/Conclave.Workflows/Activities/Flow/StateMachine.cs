@@ -82,6 +82,48 @@ public sealed class StateMachine : Activity
         }
     }
 
+    internal override void Migrate(ActivityContext from, ActivityContext to, MigrationProblems problems)
+    {
+        var old = (StateMachine)from.Node.Activity;
+        to.Counter = from.Counter < 0 ? from.Counter : StateOf(old._states[from.Counter].Name);
+        if (from.Counter < 0)
+            return;
+        var state = old._states[from.Counter].Name;
+        if (to.Counter < 0)
+        {
+            problems.PositionLost(from.Node, $"it is in state '{state}', which it no longer has.");
+            return;
+        }
+
+        // Triggers are scheduled when the state is entered; while an entry runs, that is still to come.
+        for (var child = from.FirstChild; child is not null; child = child.NextSibling)
+        {
+            if (child.Tag == EntryTag)
+                return;
+        }
+
+        foreach (var added in _transitions.Where(t => t.From == state && t.Trigger is { } trigger
+                     && !Array.Exists(old._transitions, o => o.From == state && o.Trigger?.Id == trigger.Id)))
+            problems.Skipped(added.Trigger!, $"state '{state}' has been entered already; this transition is listened to when it is entered again.");
+    }
+
+    internal override int MigrateTag(Activity from, ActivityNode child, int tag, MigrationProblems problems)
+    {
+        if (tag == EntryTag)
+            return tag;
+        var (index, phase) = Math.DivRem(tag, 3);
+        var old = ((StateMachine)from)._transitions[index];
+        var found = Array.FindIndex(_transitions, t => t.From == old.From && (Phase)phase switch
+        {
+            Phase.Trigger => t.Trigger?.Id == child.Id,
+            Phase.Action => t.Action?.Id == child.Id && t.To == old.To,
+            _ => t.To == old.To && t.Trigger?.Id == old.Trigger?.Id,
+        });
+        if (found < 0)
+            problems.PositionLost(child, $"the transition from '{old.From}' to '{old.To}', which it belongs to, no longer exists.");
+        return found < 0 ? tag : Tag(found, (Phase)phase);
+    }
+
     private async ValueTask EnterAsync(ActivityContext context)
     {
         if (context.Counter < 0)

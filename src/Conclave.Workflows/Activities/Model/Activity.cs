@@ -46,6 +46,19 @@ public abstract class Activity
 
     /// <summary>Restores <see cref="ActivityContext.State"/> from a persisted instance.</summary>
     internal virtual IActivityState? ReadState(ref StateReader reader) => null;
+
+    /// <summary>Takes over what an execution in another version keeps between callbacks; this activity is that of the version migrated to.</summary>
+    /// <param name="from">The execution in the other version; its children are still there.</param>
+    /// <param name="to">The execution in this version.</param>
+    /// <param name="problems">Receives what cannot be taken over.</param>
+    internal virtual void Migrate(ActivityContext from, ActivityContext to, MigrationProblems problems) => to.Counter = from.Counter;
+
+    /// <summary>Translates what this activity noted about a child in another version.</summary>
+    /// <param name="from">The activity in the other version.</param>
+    /// <param name="child">The child in the other version.</param>
+    /// <param name="tag">What was noted.</param>
+    /// <param name="problems">Receives what cannot be taken over.</param>
+    internal virtual int MigrateTag(Activity from, ActivityNode child, int tag, MigrationProblems problems) => tag;
 }
 
 /// <summary>State of a running activity that survives the end of a burst.</summary>

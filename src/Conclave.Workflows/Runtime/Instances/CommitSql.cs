@@ -92,8 +92,11 @@ internal static class CommitSql
     public static void Add(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group, Guid owner, TimeSpan lease)
     {
         var instances = All(group, c => c.Instances);
-        Add(batch, All(group, c => c.Guards), AddGuards);
+        var guards = All(group, c => c.Guards);
+        Add(batch, guards, (b, rows) => AddGuards(b, GuardLockSql, rows));
         Add(batch, instances.FindAll(i => i.Fence == 0), (b, rows) => AddInserts(b, rows, owner, lease));
+        // After the inserts, so that two of one group see each other.
+        Add(batch, guards, (b, rows) => AddGuards(b, GuardSql, rows).AddArray(rows, g => g.InstanceId));
         Add(batch, instances.FindAll(i => i.Fence > 0), (b, rows) => AddUpdates(b, rows, owner, lease));
         Add(batch, All(group, c => c.RemovedBookmarks), AddRemovedBookmarks);
         Add(batch, All(group, c => c.Bookmarks), AddBookmarks);
@@ -129,17 +132,13 @@ internal static class CommitSql
         return command.Parameters;
     }
 
-    private static void AddGuards(NpgsqlBatch batch, List<ActivationGuard> guards)
+    private static NpgsqlParameterCollection AddGuards(NpgsqlBatch batch, string sql, List<ActivationGuard> guards)
     {
-        foreach (var sql in (ReadOnlySpan<string>)[GuardLockSql, GuardSql])
-        {
-            var parameters = New(batch, sql);
-            parameters.AddArray(guards, g => g.Tenant);
-            parameters.AddArray(guards, g => g.DefinitionId);
-            parameters.AddArray(guards, g => g.CorrelationId);
-            if (sql == GuardSql)
-                parameters.AddArray(guards, g => g.InstanceId);
-        }
+        var parameters = New(batch, sql);
+        parameters.AddArray(guards, g => g.Tenant);
+        parameters.AddArray(guards, g => g.DefinitionId);
+        parameters.AddArray(guards, g => g.CorrelationId);
+        return parameters;
     }
 
     private static void AddInserts(NpgsqlBatch batch, List<InstanceWrite> rows, Guid owner, TimeSpan lease)

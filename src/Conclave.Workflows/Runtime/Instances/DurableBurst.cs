@@ -4,6 +4,7 @@ using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
@@ -19,12 +20,17 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     private readonly List<DurableBurst> _children = [];
     private readonly List<OperationWrite> _operations = [];
     private readonly CancellationTokenSource _stop;
+    private readonly ActivityTelemetry _telemetry;
+    private readonly System.Diagnostics.Activity? _span;
+    private readonly long _began = WorkflowTelemetry.Now();
+    private List<string> _cancelledChildren = [];
     private HashSet<string> _storedBlobs = [];
     private HashSet<string> _newBlobs = [];
     private long _nextSequence;
     private long _fence;
     private int _journalCount;
     private long _sinceCommit;
+    private bool _isWaitingAgain;
 
     /// <summary>Begins to run an instance.</summary>
     /// <param name="runner">Who runs it.</param>
@@ -41,6 +47,10 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         Instance = instance;
         Priority = priority;
         LoadedStatus = instance.Status;
+        _span = WorkflowTelemetry.StartBurst(instance, workflows.Tenant);
+        _telemetry = new ActivityTelemetry(_span, workflows.Tenant);
+        if (instance.SubStatus == WorkflowSubStatus.Pending)
+            WorkflowTelemetry.WorkflowStarted();
         _fence = fence;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _nextSequence = instance.Log.Sequence - instance.Log.Count;
@@ -85,6 +95,12 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <summary>Gives the answer to store with the last commit; null for none.</summary>
     public Func<ReplyWrite?>? Reply { get; set; }
 
+    /// <summary>Work that the next commit puts in the queue.</summary>
+    public List<NewWork> FollowUp { get; } = [];
+
+    /// <summary>Who cancelled the instance; the instances that it started are cancelled in the same name.</summary>
+    public CancelOrder? CancelledBy { get; set; }
+
     /// <summary>What must hold for the first commit.</summary>
     public ActivationGuard? Guard { get; set; }
 
@@ -108,8 +124,18 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             throw new HoldLostException(Instance.Id);
     }
 
-    /// <summary>Stops the burst; what it did so far is stored.</summary>
-    public void Interrupt() => _stop.Cancel();
+    /// <summary>Whether the burst was asked to stop because the instance is to be cancelled.</summary>
+    public bool IsInterrupted { get; private set; }
+
+    /// <summary>When what is left of the burst may go on: not before the cancellation for which it was stopped, which is in the queue.</summary>
+    public TimeSpan Pause => IsInterrupted ? TimeSpan.FromSeconds(1) : TimeSpan.Zero;
+
+    /// <summary>Stops the burst, so that the instance can be cancelled; what it did so far is stored.</summary>
+    public void Interrupt()
+    {
+        IsInterrupted = true;
+        _stop.Cancel();
+    }
 
     /// <summary>Stops the burst because somebody else took the instance.</summary>
     public void Lose()
@@ -117,6 +143,12 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         IsLost = true;
         _stop.Cancel();
     }
+
+    /// <summary>
+    /// Waits again for everything that the instance waits for: stimuli and timers that came while it had ended found nobody,
+    /// and their bookmarks' rows are gone.
+    /// </summary>
+    public void WaitAgain() => _isWaitingAgain = true;
 
     /// <summary>Notes what somebody did to the instance.</summary>
     public void Operated(string operation, string actor, string? reason, string? details) => _operations.Add(new OperationWrite(
@@ -151,6 +183,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
     void IExecutionLogSink.Write(WorkflowInstance instance, ReadOnlySpan<LogEntry> entries)
     {
+        _telemetry.Observe(instance, entries);
         _journalCount += entries.Length;
         _journal.Add(new JournalWrite(
             Tenant, instance.Id, _nextSequence, entries.Length, JournalChunk.Write(instance.Graph, entries), new DateTimeOffset(entries[0].Timestamp, TimeSpan.Zero)));
@@ -168,7 +201,11 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         await AddToAsync(commit, keepsHold, cancellationToken);
         var outcome = await _runner.StoreAsync(commit);
         if (outcome == CommitOutcome.Stored)
+        {
             Committed(keepsHold);
+            if (_cancelledChildren.Count > 0)
+                await _runner.Instances.InterruptAsync(Tenant, _cancelledChildren, CancellationToken.None);
+        }
         else if (outcome == CommitOutcome.Refused && IsStored)
             IsLost = true;
         return outcome;
@@ -178,6 +215,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     public void Dispose()
     {
         _runner.End(this);
+        WorkflowTelemetry.EndBurst(_span, Instance);
         _stop.Dispose();
         foreach (var child in _children)
             child.Dispose();
@@ -202,6 +240,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         commit.Journal.AddRange(_journal);
         commit.Operations.AddRange(_operations);
         commit.Done.AddRange(Done);
+        commit.Work.AddRange(FollowUp);
         if (!keepsHold && OwnWork != 0)
             commit.Done.Add(OwnWork);
         if (Guard is not null && !IsStored)
@@ -210,11 +249,23 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             return;
         if (Reply?.Invoke() is { } reply)
             commit.Replies.Add(reply);
-        if (Instance.Status == WorkflowStatus.Finished && !IsNested && Instance.ParentInstanceId is { } parent)
+        if (Instance.SubStatus == WorkflowSubStatus.Cancelled && LoadedStatus == WorkflowStatus.Running && IsStored)
+            await AddCancelledChildrenAsync(commit, cancellationToken);
+        var tellsParent = LoadedStatus == WorkflowStatus.Running && !Instance.IsParentTold;
+        if (Instance.Status == WorkflowStatus.Finished && !IsNested && tellsParent && Instance.ParentInstanceId is { } parent)
             commit.Work.Add(new NewWork(Tenant, parent, WorkKind.ChildEnded, Priority, null, WorkPayload.Of(InstanceRunner.Result(Instance))));
         // A burst that was stopped before its end, and that no work of the queue caused, is put there.
         else if (Instance.SubStatus == WorkflowSubStatus.Executing && Claimed.Count == 0)
-            commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority));
+            commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority, IsInterrupted ? Instance.Time.GetUtcNow() + Pause : null));
+    }
+
+    /// <summary>What the instance started and still runs ends with it. Nobody else can start more: the instance is ours.</summary>
+    private async ValueTask AddCancelledChildrenAsync(InstanceCommit commit, CancellationToken cancellationToken)
+    {
+        _cancelledChildren = await _runner.Instances.FindRunningChildrenAsync(Tenant, Instance.Id, cancellationToken);
+        var order = WorkPayload.Of(new CancelOrder(CancelledBy?.Actor ?? "", CancelledBy?.Reason, Instance.Id));
+        foreach (var child in _cancelledChildren)
+            commit.Work.Add(new NewWork(Tenant, child, WorkKind.Cancel, WorkPriority.P0, null, order));
     }
 
     /// <summary>A large value is written once, and deleted when the state no longer names it.</summary>
@@ -242,8 +293,11 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         foreach (var bookmark in Instance.Bookmarks)
         {
             waiting.Add(bookmark.Number);
-            if (_storedBookmarks.Contains(bookmark.Number))
+            var isStored = _storedBookmarks.Contains(bookmark.Number);
+            if (isStored && !_isWaitingAgain)
                 continue;
+            if (isStored)
+                commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, bookmark.Number));
             var id = new BookmarkId(Tenant, Instance.Id, bookmark.Number);
             var template = bookmark.Payload.Type == Activities.HttpEndpoint.PayloadType ? bookmark.Payload["Path"] as string : null;
             commit.Bookmarks.Add(new BookmarkWrite(
@@ -274,10 +328,12 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _storedBookmarks.Clear();
         _storedBookmarks.UnionWith(Instance.Bookmarks.Select(b => b.Number));
         _storedBlobs = _newBlobs;
+        _isWaitingAgain = false;
         _journal.Clear();
         _operations.Clear();
         _journalCount = 0;
         Done.Clear();
+        FollowUp.Clear();
         foreach (var child in _children)
         {
             child.Committed(keepsHold: false);
@@ -287,6 +343,9 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _children.Clear();
         if (keepsHold)
             return;
+        WorkflowTelemetry.BurstEnded(Instance.SubStatus, _began);
+        if (LoadedStatus == WorkflowStatus.Running)
+            WorkflowTelemetry.WorkflowEnded(Instance.SubStatus);
         _runner.End(this);
         _runner.Stored(this);
     }

@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -142,11 +143,21 @@ public sealed partial class GroupCommit : IAsyncDisposable
     private static bool IsLostRace(PostgresException exception) =>
         exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
-    private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
+    private async Task StoreAsync(List<InstanceCommit> group)
     {
-        await using var batch = _database.CreateBatch();
-        CommitSql.Add(batch, group, _owner, _lease);
-        await batch.ExecuteNonQueryAsync();
+        var started = WorkflowTelemetry.Now();
+        var isStored = false;
+        try
+        {
+            await using var batch = _database.CreateBatch();
+            CommitSql.Add(batch, group, _owner, _lease);
+            await batch.ExecuteNonQueryAsync();
+            isStored = true;
+        }
+        finally
+        {
+            WorkflowTelemetry.Committed(group.Count, isStored, started);
+        }
     }
 
     [LoggerMessage(2201, LogLevel.Error, "{Count} bursts could not be stored. Their work is tried again.")]

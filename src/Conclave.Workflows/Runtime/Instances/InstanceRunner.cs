@@ -4,6 +4,7 @@ using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Conclave.Workflows.Runtime.Instances;
@@ -147,7 +148,7 @@ public sealed partial class InstanceRunner
             throw new HoldLostException(held.Id);
 
         foreach (var work in left)
-            await Queue.RetryAsync(work, Options.Owner, TimeSpan.Zero, counts: false, CancellationToken.None);
+            await Queue.RetryAsync(work, Options.Owner, burst.Pause, counts: false, CancellationToken.None);
     }
 
     /// <summary>Takes an instance, changes it between bursts, runs on if there is something to run, and stores it.</summary>
@@ -156,12 +157,18 @@ public sealed partial class InstanceRunner
     /// <param name="change">Changes it; what it throws leaves the instance as it was.</param>
     /// <param name="request">The request that the burst answers; null for none.</param>
     /// <param name="cancellationToken">Stops waiting for the instance, and the burst.</param>
+    /// <param name="patience">How long to wait while somebody else runs the instance; null for a lease.</param>
     /// <returns>The instance; null when it does not exist.</returns>
-    /// <exception cref="WorkflowException">The instance is busy for longer than a lease.</exception>
+    /// <exception cref="WorkflowException">The instance is busy for longer than that.</exception>
     internal async Task<RequestRun?> ChangeAsync(
-        string tenant, string id, Func<DurableBurst, ValueTask> change, RequestContext? request, CancellationToken cancellationToken)
+        string tenant,
+        string id,
+        Func<DurableBurst, ValueTask> change,
+        RequestContext? request,
+        CancellationToken cancellationToken,
+        TimeSpan? patience = null)
     {
-        var held = await WaitForAsync(tenant, id, cancellationToken);
+        var held = await WaitForAsync(tenant, id, cancellationToken, patience);
         if (held is null)
             return null;
         DurableBurst? burst = null;
@@ -242,6 +249,7 @@ public sealed partial class InstanceRunner
             if (kept.Contains((burst.Tenant, burst.Instance.Id)) || !_running.ContainsKey(burst))
                 continue;
             LogLost(burst.Instance.Id, burst.Tenant);
+            WorkflowTelemetry.LeaseLost();
             burst.Lose();
         }
     }
@@ -317,7 +325,7 @@ public sealed partial class InstanceRunner
         return held is null ? null : await LoadAsync(held, parent.Priority, true, parent.Exchange, cancellationToken, isNested: true, depth: parent.Depth + 1);
     }
 
-    private async Task<HeldInstance?> WaitForAsync(string tenant, string id, CancellationToken cancellationToken)
+    private async Task<HeldInstance?> WaitForAsync(string tenant, string id, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
         var time = Catalog.Of(tenant).Engine.Time;
         var began = time.GetTimestamp();
@@ -327,7 +335,7 @@ public sealed partial class InstanceRunner
                 return held;
             if (await Instances.FindAsync(tenant, id, cancellationToken) is null)
                 return null;
-            if (time.GetElapsedTime(began) > Options.Lease + TimeSpan.FromSeconds(2))
+            if (time.GetElapsedTime(began) > (patience ?? Options.Lease + TimeSpan.FromSeconds(2)))
                 throw Busy(id);
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellationToken);
         }
@@ -350,23 +358,25 @@ public sealed partial class InstanceRunner
             IsRepeated = isRepeated,
             IsNested = isNested,
             Depth = depth,
-            StoredBlobs = large,
+            StoredBlobs = large.Keys,
             Claimed = claimed ?? [],
         };
     }
 
-    private async ValueTask<(WorkflowInstance Instance, IEnumerable<string> Large)> ReadAsync(HeldInstance held, CancellationToken cancellationToken)
+    /// <summary>Reads the state of an instance, with its large values if it names any.</summary>
+    internal async Task<(WorkflowInstance Instance, IReadOnlyDictionary<string, byte[]> Large)> ReadAsync(
+        HeldInstance held, CancellationToken cancellationToken)
     {
         var workflows = Catalog.Of(held.Tenant);
         var graph = await workflows.GetGraphAsync(held.DefinitionVersionId, cancellationToken);
         try
         {
-            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time), []);
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time), new Dictionary<string, byte[]>());
         }
         catch (LargeValuesNeededException)
         {
             var large = await Instances.ReadBlobsAsync(held.Tenant, held.Id, cancellationToken);
-            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large), large.Keys);
+            return (InstanceSerializer.Read(held.Id, graph, held.State, workflows.Engine.Time, large), large);
         }
     }
 
@@ -379,6 +389,10 @@ public sealed partial class InstanceRunner
             return true;
         if (work.Kind == WorkKind.Cancel)
         {
+            burst.CancelledBy = WorkPayload.ReadCancel(work.Payload);
+            // An order for the instance itself was noted when it was given.
+            if (burst.CancelledBy is { ParentId: { } parent } order)
+                burst.Operated("cancel", order.Actor, order.Reason, $"Its parent '{parent}' was cancelled.");
             WorkflowEngine.Cancel(instance);
             return true;
         }

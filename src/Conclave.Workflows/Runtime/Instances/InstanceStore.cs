@@ -131,6 +131,32 @@ public sealed class InstanceStore(NpgsqlDataSource database)
         }
     }
 
+    /// <summary>Finds the instances that an instance started and that have not ended.</summary>
+    internal async Task<List<string>> FindRunningChildrenAsync(string tenant, string id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            "select id from conclave.workflow_instance where tenant = $1 and parent_id = $2 and status = 0 order by id");
+        Add(command.Parameters, tenant, id);
+        var children = new List<string>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            children.Add(reader.GetString(0));
+        return children;
+    }
+
+    /// <summary>Asks whoever runs one of these instances to stop.</summary>
+    internal async Task InterruptAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            select pg_notify('{WorkflowRuntime.InterruptChannel}', i.tenant || ':' || i.id)
+              from conclave.workflow_instance i
+             where i.tenant = $1 and i.id = any($2) and i.lease_until > now()
+            """);
+        Add(command.Parameters, tenant);
+        command.Parameters.AddArray(ids, id => id);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>Lists what waits for a stimulus of a name, oldest first.</summary>
     /// <param name="tenant">Whose.</param>
     /// <param name="name">Name of the stimulus.</param>

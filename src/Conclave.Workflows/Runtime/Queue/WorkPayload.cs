@@ -41,6 +41,19 @@ internal static class WorkPayload
         return buffer.WrittenSpan.ToArray();
     }
 
+    /// <summary>Who cancels an instance, and why.</summary>
+    /// <param name="order">The order.</param>
+    public static byte[] Of(CancelOrder order)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        var writer = new StateWriter(buffer);
+        writer.Byte(FormatVersion);
+        writer.Text(order.Actor);
+        writer.Text(order.Reason);
+        writer.Text(order.ParentId);
+        return buffer.WrittenSpan.ToArray();
+    }
+
     /// <summary>An event, and the id under which it is delivered once.</summary>
     public static byte[] Of(EventPublished published, string id)
     {
@@ -68,6 +81,14 @@ internal static class WorkPayload
     }
 
     public static object? ReadInput(byte[]? payload) => payload is null ? null : Begin(payload).Value();
+
+    public static CancelOrder? ReadCancel(byte[]? payload)
+    {
+        if (payload is null)
+            return null;
+        var reader = Begin(payload);
+        return new CancelOrder(reader.Text() ?? "", reader.Text(), reader.Text());
+    }
 
     public static ChildWorkflowResult ReadChild(byte[]? payload)
     {
@@ -102,3 +123,9 @@ internal static class WorkPayload
         return reader.Byte() == FormatVersion ? reader : throw new InvalidDataException("The work was enqueued by a newer version of the program.");
     }
 }
+
+/// <summary>Who cancels an instance, and why.</summary>
+/// <param name="Actor">Who.</param>
+/// <param name="Reason">Why; null when nobody said.</param>
+/// <param name="ParentId">The parent that was cancelled and takes this instance with it; null when the order is for the instance itself.</param>
+internal sealed record CancelOrder(string Actor, string? Reason, string? ParentId);

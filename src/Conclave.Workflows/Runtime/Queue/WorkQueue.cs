@@ -69,6 +69,9 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         signal.Wake();
     }
 
+    /// <summary>Wakes a worker for work that somebody else put in the queue.</summary>
+    internal void Wake() => signal.Wake();
+
     /// <summary>Puts work that runs already in the queue, claimed, so that it is found when its worker dies.</summary>
     /// <returns>Id of the item.</returns>
     public async Task<long> AddClaimedAsync(NewWork work, Guid owner, TimeSpan lease, CancellationToken cancellationToken)

@@ -3,6 +3,7 @@ using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Stimuli;
+using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -63,6 +64,8 @@ public sealed partial class Worker(
         foreach (var claim in claims)
         {
             Interlocked.Increment(ref _running);
+            foreach (var work in claim.Work)
+                WorkflowTelemetry.WorkClaimed(work.Kind, work.Priority, TimeSpan.FromSeconds(work.LateSeconds));
             _ = Task.Run(() => WorkAsync(claim, aborting), CancellationToken.None);
         }
 
@@ -146,6 +149,10 @@ public sealed partial class Worker(
             LogFailed(work.Id, work.Kind, work.InstanceId, work.Tenant, work.Attempt, isDead, exception);
             try
             {
+                if (isDead)
+                    WorkflowTelemetry.WorkDied(work.Kind, work.Priority);
+                else
+                    WorkflowTelemetry.WorkRetried(work.Kind, work.Priority);
                 if (isDead)
                     await queue.BuryAsync(work, _options.Owner, $"{exception.GetType().Name}: {exception.Message}", CancellationToken.None);
                 else

@@ -63,36 +63,35 @@ public static partial class WorkflowTelemetry
         span.Dispose();
     }
 
-    /// <summary>Starts the span of one execution of an activity.</summary>
+    /// <summary>Tells of one execution of an activity that has ended, as a span within that of its burst.</summary>
+    /// <param name="burst">Span of the burst; null when nobody listens.</param>
     /// <param name="instance">What runs.</param>
     /// <param name="node">Which activity.</param>
     /// <param name="tenant">Who owns it.</param>
-    /// <returns>Null when nobody listens. The caller ends it with <see cref="EndActivity"/>.</returns>
-    public static Span? StartActivity(WorkflowInstance instance, ActivityNode node, string tenant)
+    /// <param name="started">When it began, in UTC ticks.</param>
+    /// <param name="ended">When it ended, in UTC ticks.</param>
+    /// <param name="error">What went wrong; null for nothing.</param>
+    public static void ActivityExecuted(
+        Span? burst, WorkflowInstance instance, ActivityNode node, string tenant, long started, long ended, ExceptionState? error)
     {
-        if (!ElsaSpans.HasListeners()) return null;
-        var span = ElsaSpans.StartActivity($"execute activity {node.Type}");
-        if (span is not { IsAllDataRequested: true }) return span;
-        return span
-            .SetTag(ActivityIdTag, node.Id)
-            .SetTag(ActivityTypeTag, node.Type)
-            .SetTag(ActivityNameTag, node.Name)
-            .SetTag(ActivityVersionTag, node.Version)
-            .SetTag(TenantTag, tenant)
-            .SetTag(InstanceIdTag, instance.Id)
-            .SetTag(DefinitionIdTag, instance.Graph.Definition.DefinitionId)
-            .SetTag(DefinitionVersionTag, instance.Graph.Definition.Version);
-    }
-
-    /// <summary>Ends the span of one execution of an activity.</summary>
-    /// <param name="span">Span; null is ignored.</param>
-    /// <param name="status">How the execution stands.</param>
-    /// <param name="error">What went wrong; its message goes into the span.</param>
-    public static void EndActivity(Span? span, ActivityStatus status, Exception? error = null)
-    {
+        if (burst is null) return;
+        var span = ElsaSpans.StartActivity(
+            $"execute activity {node.Type}", ActivityKind.Internal, burst.Context, null, null, new DateTimeOffset(started, TimeSpan.Zero));
         if (span is null) return;
-        if (error is not null && span.IsAllDataRequested) span.AddException(error);
-        if (status is ActivityStatus.Faulted) span.SetStatus(ActivityStatusCode.Error, error?.Message);
+        if (span.IsAllDataRequested)
+        {
+            span.SetTag(ActivityIdTag, node.Id)
+                .SetTag(ActivityTypeTag, node.Type)
+                .SetTag(ActivityNameTag, node.Name)
+                .SetTag(ActivityVersionTag, node.Version)
+                .SetTag(TenantTag, tenant)
+                .SetTag(InstanceIdTag, instance.Id)
+                .SetTag(DefinitionIdTag, instance.Graph.Definition.DefinitionId)
+                .SetTag(DefinitionVersionTag, instance.Graph.Definition.Version);
+        }
+
+        if (error is not null) span.SetStatus(ActivityStatusCode.Error, error.Message);
+        span.SetEndTime(new DateTime(ended, DateTimeKind.Utc));
         span.Dispose();
     }
 

@@ -98,12 +98,12 @@ public static partial class WorkflowTelemetry
 
     /// <summary>One execution of an activity ended.</summary>
     /// <param name="status">How it ended.</param>
-    /// <param name="started">When it started, from <see cref="Now"/>.</param>
-    public static void ActivityEnded(ActivityStatus status, long started)
-    {
-        if (ActivityDuration.Enabled)
-            ActivityDuration.Record(SecondsSince(started), new KeyValuePair<string, object?>("status", Name(status)));
-    }
+    /// <param name="duration">How long it took.</param>
+    public static void ActivityEnded(ActivityStatus status, TimeSpan duration) =>
+        ActivityDuration.Record(duration.TotalSeconds, new KeyValuePair<string, object?>("status", Name(status)));
+
+    /// <summary>Whether anybody wants to know of single activities.</summary>
+    public static bool ObservesActivities => ActivityDuration.Enabled || ElsaSpans.HasListeners();
 
     /// <summary>A burst ended and what it left is stored.</summary>
     /// <param name="subStatus">How it left the instance.</param>

@@ -92,9 +92,9 @@ public sealed partial class TimerScheduler : IAsyncDisposable
                 finally
                 {
                     _scheduler = null;
+                    LeaveWaits();
                     using var timeout = new CancellationTokenSource(_runner.Options.DrainTimeout);
                     await scheduler.Shutdown(true, timeout.Token);
-                    LeaveWaits();
                 }
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)

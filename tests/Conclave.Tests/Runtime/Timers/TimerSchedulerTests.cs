@@ -1,17 +1,13 @@
 using System.Globalization;
-using Conclave.Tests.Runtime.Postgres;
 using Conclave.Workflows.Execution;
-using Conclave.Workflows.Runtime;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Timers;
 
 namespace Conclave.Tests.Runtime.Timers;
 
-public sealed class TimerSchedulerTests : IAsyncLifetime
+public sealed class TimerSchedulerTests : TimerTests
 {
-    private static readonly RuntimeOptions Options = new() { PollInterval = TimeSpan.FromMilliseconds(100) };
-
     /// <summary>What a process leaves that is killed while it fires.</summary>
     private const string Dead = """
         insert into conclave.qrtz_fired_triggers
@@ -20,18 +16,6 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
           from conclave.qrtz_triggers;
         insert into conclave.qrtz_scheduler_state (sched_name, instance_name, last_checkin_time, checkin_interval) values ('conclave', 'dead', 1, 7500);
         """;
-
-    private readonly List<TestRuntime> _hosts = [];
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await PostgresServer.NewDatabaseAsync();
-
-    public async Task DisposeAsync()
-    {
-        foreach (var host in _hosts)
-            await host.DisposeAsync();
-        await _database.DisposeAsync();
-    }
 
     [Fact]
     public async Task Timer_EachSecond_StartsAnInstanceForEachPointOfItsGrid()
@@ -54,8 +38,7 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
         var version = await first.PublishAsync(Timer("tick", "00:00:01"));
 
         await UntilAsync(second, found => found.Count >= 4);
-        _hosts.Remove(first);
-        await first.DisposeAsync();
+        await StopAsync(first);
         var before = (await ListAsync(second)).Count;
 
         // The other one goes on alone.
@@ -196,7 +179,7 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
         await UntilAsync(host, found => found.Count >= 1);
         // What a crash leaves when Quartz recovers nothing.
         await StopAsync(host);
-        await _database.ExecuteAsync("delete from conclave.qrtz_simple_triggers; delete from conclave.qrtz_triggers; delete from conclave.qrtz_fired_triggers");
+        await Database.ExecuteAsync("delete from conclave.qrtz_simple_triggers; delete from conclave.qrtz_triggers; delete from conclave.qrtz_fired_triggers");
 
         var again = await StartAsync();
 
@@ -213,7 +196,7 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
         await UntilAsync(host, found => found.Count >= 1);
         await StopAsync(host);
         var before = await PointsAsync(host, version, TimeSpan.FromSeconds(2));
-        await _database.ExecuteAsync($"update conclave.qrtz_triggers set trigger_state = 'COMPLETE', next_fire_time = null; {Dead}");
+        await Database.ExecuteAsync($"update conclave.qrtz_triggers set trigger_state = 'COMPLETE', next_fire_time = null; {Dead}");
 
         var again = await StartAsync();
 
@@ -229,104 +212,14 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
         await host.PublishAsync(Timer("tick", "01:00:00"));
         await TestRuntime.UntilAsync(async () => await JobsAsync() == 1);
         await StopAsync(host);
-        await _database.ExecuteAsync(Dead);
+        await Database.ExecuteAsync(Dead);
 
         var again = await StartAsync();
 
-        await TestRuntime.UntilAsync(async () => await _database.QueryAsync<long>("select count(*) from conclave.qrtz_fired_triggers") == 0);
-        await TestRuntime.UntilAsync(async () => await _database.QueryAsync<long>("select count(*) from conclave.qrtz_triggers") == 1);
+        await TestRuntime.UntilAsync(async () => await Database.QueryAsync<long>("select count(*) from conclave.qrtz_fired_triggers") == 0);
+        await TestRuntime.UntilAsync(async () => await Database.QueryAsync<long>("select count(*) from conclave.qrtz_triggers") == 1);
         Assert.Empty(await ListAsync(again));
     }
-
-    [Fact]
-    public async Task Delay_Long_GoesThroughQuartzAndResumes()
-    {
-        var host = await StartAsync(Options with { LongDelay = TimeSpan.FromMilliseconds(1) });
-        await host.PublishAsync(Nap("00:00:03"));
-
-        var run = await host.StartAsync("nap");
-
-        await TestRuntime.UntilAsync(async () => await WaitsAsync() == 1);
-        var finished = await host.WaitAsync(run.Instance.Id, WorkflowSubStatus.Finished);
-        Assert.True(finished.FinishedAt - finished.CreatedAt >= TimeSpan.FromSeconds(3));
-        Assert.Equal(0, await WaitsAsync());
-    }
-
-    [Fact]
-    public async Task Delay_LongAndDueWhileNothingRan_ResumesOnReturn()
-    {
-        var options = Options with { LongDelay = TimeSpan.FromMilliseconds(1) };
-        var host = await StartAsync(options);
-        await host.PublishAsync(Nap("00:00:03"));
-        var run = await host.StartAsync("nap");
-        await TestRuntime.UntilAsync(async () => await WaitsAsync() == 1);
-        await StopAsync(host);
-        await Task.Delay(3_100);
-
-        var again = await StartAsync(options);
-
-        await again.WaitAsync(run.Instance.Id, WorkflowSubStatus.Finished);
-    }
-
-    [Fact]
-    public async Task Schedule_TwiceAndManyAtOnce_IsOneTriggerEachThatCanBeCancelled()
-    {
-        var timers = (await StartAsync()).Runtime.Timers!;
-        var due = DateTimeOffset.UtcNow.AddYears(500);
-
-        await Task.WhenAll(Enumerable.Range(0, 60).Select(i => timers.ScheduleAsync(TestRuntime.Tenant, "far", i % 30, due, default)));
-
-        Assert.Equal(30, await WaitsAsync());
-        Assert.True(await timers.CancelAsync(TestRuntime.Tenant, "far", 7, default));
-        Assert.False(await timers.CancelAsync(TestRuntime.Tenant, "far", 7, default));
-        Assert.Equal(29, await WaitsAsync());
-    }
-
-    [Fact]
-    public async Task Schedule_MoreAtOnceThanQuartzTakes_TheRestWaitsInTheQueue()
-    {
-        var host = await StartAsync();
-        var due = DateTimeOffset.UtcNow.AddDays(1);
-
-        await Task.WhenAll(Enumerable.Range(0, 500).Select(i => host.Runtime.Timers!.ScheduleAsync(TestRuntime.Tenant, "far", i, due, default)));
-
-        Assert.Equal(500, await WaitsAsync() + (await host.Runtime.Queue.GetStatsAsync(null, default)).Delayed);
-        Assert.True(await WaitsAsync() > 0);
-    }
-
-    [Fact]
-    public async Task Schedule_TimersDoNotRun_WaitsInTheQueue()
-    {
-        var web = await StartAsync(isWorker: false);
-
-        await web.Runtime.Timers!.ScheduleAsync(TestRuntime.Tenant, "somewhere", 1, DateTimeOffset.UtcNow.AddDays(1), default);
-
-        Assert.Equal(1, (await web.Runtime.Queue.GetStatsAsync(null, default)).Delayed);
-    }
-
-    private async Task<TestRuntime> StartAsync(RuntimeOptions? options = null, bool isWorker = true)
-    {
-        var host = await TestRuntime.StartAsync(_database, (options ?? Options) with { Owner = Guid.CreateVersion7() }, isWorker, useTimers: true);
-        _hosts.Add(host);
-        if (isWorker)
-            await TestRuntime.UntilAsync(() => Task.FromResult(host.Runtime.Timers!.IsRunning));
-        return host;
-    }
-
-    private async Task StopAsync(TestRuntime host)
-    {
-        _hosts.Remove(host);
-        await host.DisposeAsync();
-    }
-
-    private static Task UntilAsync(TestRuntime host, Func<IReadOnlyList<InstanceSummary>, bool> isReached)
-    {
-        IReadOnlyList<InstanceSummary> found = [];
-        return TestRuntime.UntilAsync(async () => isReached(found = await ListAsync(host)), state: () => $"{found.Count} instances");
-    }
-
-    private static async Task<IReadOnlyList<InstanceSummary>> ListAsync(TestRuntime host) =>
-        await host.Runtime.Instances.ListAsync(TestRuntime.Tenant, new InstanceFilter(), null, 1_000, default);
 
     /// <summary>Every instance belongs to a point of the grid; two cannot belong to one, as their ids follow from it.</summary>
     private static async Task AssertGridAsync(
@@ -347,9 +240,7 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
         return [.. Enumerable.Range(0, grid.Count).Where(i => ids.Contains(TimerKeys.InstanceId(TestRuntime.Tenant, version.Definition.Id, activityId, grid[i])))];
     }
 
-    private Task<long> JobsAsync() => _database.QueryAsync<long>("select count(*) from conclave.qrtz_job_details where job_group like 'start:%'");
-
-    private Task<long> WaitsAsync() => _database.QueryAsync<long>("select count(*) from conclave.qrtz_triggers where trigger_group = 'wait:acme'");
+    private Task<long> JobsAsync() => Database.QueryAsync<long>("select count(*) from conclave.qrtz_job_details where job_group like 'start:%'");
 
     private static string Timer(string definitionId, string interval) => $$"""
         { "definitionId": "{{definitionId}}", "root": { "id": "tick", "type": "Elsa.Timer", "version": 1, "interval": "{{interval}}", "customProperties": { "canStartWorkflow": true } } }
@@ -357,9 +248,5 @@ public sealed class TimerSchedulerTests : IAsyncLifetime
 
     private static string StartAt(string definitionId, DateTimeOffset time) => $$"""
         { "definitionId": "{{definitionId}}", "root": { "id": "at", "type": "Elsa.StartAt", "version": 1, "dateTime": "{{time.ToString("O", CultureInfo.InvariantCulture)}}", "customProperties": { "canStartWorkflow": true } } }
-        """;
-
-    private static string Nap(string time) => $$"""
-        { "definitionId": "nap", "root": { "id": "nap", "type": "Elsa.Delay", "version": 1, "timeSpan": "{{time}}" } }
         """;
 }
