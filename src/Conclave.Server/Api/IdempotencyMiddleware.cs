@@ -23,12 +23,12 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         context.Request.Body = new MemoryStream(body);
         var tenant = context.Tenant();
         var hash = IdempotentReplies.HashOf(context.Request.Method, context.Request.Path, context.Request.QueryString.ToString(), body);
-        var (state, stored) = await replies.BeginAsync(tenant, Scope, key, hash, context.RequestAborted);
-        switch (state)
+        var request = await replies.BeginAsync(tenant, Scope, key, hash, null, context.RequestAborted);
+        switch (request.State)
         {
             case IdempotencyState.Answered:
                 context.Response.Headers["Idempotent-Replayed"] = "true";
-                await HttpReply.Deserialize(stored!).WriteToAsync(context.Response, context.RequestAborted);
+                await HttpReply.Deserialize(request.Reply!).WriteToAsync(context.Response, context.RequestAborted);
                 return;
             case IdempotencyState.Running:
                 throw new ApiException(409, "idempotency.running", "A request with this Idempotency-Key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" };
@@ -36,6 +36,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
                 throw new ApiException(422, "idempotency.different", "This Idempotency-Key belongs to another request. Use a new key for a new request.");
         }
 
+        context.Features.Set(request);
         await RunAsync(context, tenant, key);
     }
 
@@ -46,6 +47,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         using var buffer = new MemoryStream();
         response.Body = buffer;
         var isKept = false;
+        await using var hold = replies.Hold(tenant, Scope, key);
         try
         {
             await Problems.HandleAsync(context, next);
@@ -60,7 +62,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         {
             response.Body = original;
             if (!isKept)
-                await replies.ForgetAsync(tenant, Scope, key, CancellationToken.None);
+                await replies.ReleaseAsync(tenant, Scope, key);
         }
 
         await original.WriteAsync(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), context.RequestAborted);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.AspNetCore.WebUtilities;
 using Npgsql;
 
@@ -98,7 +99,7 @@ internal static partial class Problems
                 return WriteAsync(context, bad.StatusCode, bad.StatusCode == 413 ? "request.too_large" : "request.malformed", bad.Message);
             case JsonException json:
                 return WriteAsync(context, 400, "request.not_json", $"The body is not JSON: {json.Message}");
-            case NpgsqlException database when IsOutage(database):
+            case NpgsqlException when DatabaseOutage.Is(exception):
                 Log(context).LogDatabase(exception);
                 return WriteAsync(context, 503, "database.unavailable", "The database cannot be reached right now. Nothing was changed, or the request can be repeated with the same Idempotency-Key. Try again in a moment.", retryAfter: "2");
             default:
@@ -106,9 +107,6 @@ internal static partial class Problems
                 return WriteAsync(context, 500, "server.error", "Something went wrong in the server. The log has the details under this trace id.");
         }
     }
-
-    private static bool IsOutage(NpgsqlException exception) =>
-        exception is not PostgresException { SqlState: var state } || state[..2] is "08" or "53" or "57" or "58";
 
     private static int StatusOf(string code) => code switch
     {

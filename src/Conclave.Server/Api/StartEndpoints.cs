@@ -30,9 +30,10 @@ internal static class StartEndpoints
         var runtime = context.Runtime();
         var tenant = context.Tenant();
         var graph = await FindGraphAsync(context, definitionId, body);
-        var instance = runtime.Catalog.Of(tenant).Engine.CreateInstance(graph, ReadStart(body));
+        var request = context.Features.Get<IdempotentRequest>();
+        var instance = runtime.Catalog.Of(tenant).Engine.CreateInstance(graph, ReadStart(body, request?.InstanceId));
         var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, ReadPriority(body));
-        if (outcome != CommitOutcome.Stored)
+        if (outcome != CommitOutcome.Stored && !IsEarlier(outcome, request, instance))
             throw NotStarted(outcome, instance.Id);
         if (ReadWait(body) is { } wait)
         {
@@ -57,18 +58,20 @@ internal static class StartEndpoints
         if (requests.Count is 0 or > LargestMany)
             throw ApiException.Bad($"Send 1 to {LargestMany:N0} starts at once; these are {requests.Count:N0}.");
         var engine = runtime.Catalog.Of(context.Tenant()).Engine;
-        var instances = new List<(WorkflowInstance, WorkPriority)>(requests.Count);
+        var earlier = context.Features.Get<IdempotentRequest>();
+        var instances = new List<(WorkflowInstance Instance, WorkPriority Priority)>(requests.Count);
         foreach (var body in requests)
         {
             if (body.ValueKind != JsonValueKind.Object)
                 throw ApiException.Bad($"Start {instances.Count + 1} is not a JSON object.");
             // Many at once must not delay what somebody waits for.
             var priority = body.TryGetProperty("priority", out _) ? ReadPriority(body) : WorkPriority.P3;
-            instances.Add((engine.CreateInstance(await FindGraphAsync(context, definitionId, body), ReadStart(body)), priority));
+            var id = earlier is null ? null : string.Create(CultureInfo.InvariantCulture, $"{earlier.InstanceId}-{instances.Count + 1}");
+            instances.Add((engine.CreateInstance(await FindGraphAsync(context, definitionId, body), ReadStart(body, id)), priority));
         }
 
         var outcome = await runtime.Runner.EnqueueAsync(context.Tenant(), instances);
-        if (outcome != CommitOutcome.Stored)
+        if (outcome != CommitOutcome.Stored && !IsEarlier(outcome, earlier, instances[0].Instance))
             throw NotStarted(outcome, "one of these ids");
         await context.WriteJsonAsync(
             writer =>
@@ -83,6 +86,10 @@ internal static class StartEndpoints
             },
             202);
     }
+
+    /// <summary>Whether it was the same request that started the instance, and died before it could answer. Many start together or not at all.</summary>
+    private static bool IsEarlier(CommitOutcome outcome, IdempotentRequest? request, WorkflowInstance first) =>
+        outcome == CommitOutcome.Exists && request is { IsRepeated: true } && first.Id.StartsWith(request.InstanceId, StringComparison.Ordinal);
 
     private static ApiException NotStarted(CommitOutcome outcome, string id) => outcome == CommitOutcome.Exists
         ? new ApiException(409, "instance.exists", $"There is an instance with the id '{id}' already. Nothing was started.")
@@ -122,7 +129,7 @@ internal static class StartEndpoints
         return await workflows.GetGraphAsync((stored ?? throw ApiException.NoWorkflow(definitionId)).Definition.Id, context.RequestAborted);
     }
 
-    private static WorkflowStart ReadStart(JsonElement body)
+    private static WorkflowStart ReadStart(JsonElement body, string? newId)
     {
         var input = new Dictionary<string, object?>(StringComparer.Ordinal);
         if (body.TryGetProperty("input", out var given) && given.ValueKind is not JsonValueKind.Null)
@@ -136,7 +143,7 @@ internal static class StartEndpoints
         var id = Text(body, "instanceId");
         if (id is { Length: > 200 } || id?.AsSpan().ContainsAnyExcept(Identifier) == true)
             throw ApiException.Bad("'instanceId' may have at most 200 letters, digits and -_.~ characters.");
-        return new WorkflowStart { InstanceId = id, CorrelationId = Text(body, "correlationId"), Name = Text(body, "name"), Input = input };
+        return new WorkflowStart { InstanceId = id ?? newId, CorrelationId = Text(body, "correlationId"), Name = Text(body, "name"), Input = input };
     }
 
     private static readonly System.Buffers.SearchValues<char> Identifier =

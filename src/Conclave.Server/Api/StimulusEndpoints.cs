@@ -23,7 +23,7 @@ internal static class StimulusEndpoints
         var delivery = await context.Runtime().Stimuli.PublishAsync(
             context.Tenant(),
             new EventPublished(0, name, Text(body, "correlationId"), Text(body, "instanceId"), payload),
-            Text(body, "id"),
+            Text(body, "id") ?? context.Features.Get<IdempotentRequest>()?.InstanceId,
             WorkPriority.P1,
             context.RequestAborted);
         await WriteAsync(context, delivery);

@@ -60,11 +60,16 @@ internal sealed class WebhookHandler(
             return;
         }
 
+        var scope = $"{context.Request.Method} {path}";
         if (await FindWaitingAsync(context, path) is { } waiting)
         {
-            await ResumeAsync(context, waiting.Bookmark, waiting.RouteData);
+            await ResumeAsync(context, scope, waiting.Bookmark, waiting.RouteData);
             return;
         }
+
+        // The bookmark that an earlier request with this key resumed is gone, its answer is not.
+        if (KeyOf(context) is { } key && await AnswerAgainAsync(context, scope, key))
+            return;
 
         if (found.IsMethodRefused)
         {
@@ -81,17 +86,17 @@ internal sealed class WebhookHandler(
         var workflows = server.Runtime.Catalog.Of(trigger.Tenant);
         var graph = await workflows.GetGraphAsync(trigger.VersionId, context.RequestAborted);
         var keepsRawBody = graph.FindActivity(trigger.ActivityId)?.Activity is HttpEndpoint { NeedsRawBody: true };
-        await HandleOnceAsync(context, match.RouteData, keepsRawBody, $"{match.Method} {match.Path}", TimeoutOf(trigger), (request, exchange, token) =>
+        await HandleOnceAsync(context, match.RouteData, keepsRawBody, $"{match.Method} {match.Path}", null, TimeoutOf(trigger), (request, exchange, id, token) =>
             server.Runtime.Runner.StartAsync(
                 trigger.Tenant,
                 graph,
-                new WorkflowStart { TriggerActivityId = trigger.ActivityId, TriggerInput = request, CorrelationId = CorrelationOf(context) },
+                new WorkflowStart { InstanceId = id, TriggerActivityId = trigger.ActivityId, TriggerInput = request, CorrelationId = CorrelationOf(context) },
                 exchange,
                 token)!);
     }
 
-    private Task ResumeAsync(HttpContext context, StoredBookmark bookmark, IReadOnlyDictionary<string, string> routeData) => HandleOnceAsync(
-        context, routeData, keepsRawBody: true, $"{context.Request.Method} {bookmark.InstanceId}", null, (request, exchange, token) =>
+    private Task ResumeAsync(HttpContext context, string scope, StoredBookmark bookmark, IReadOnlyDictionary<string, string> routeData) => HandleOnceAsync(
+        context, routeData, keepsRawBody: true, scope, bookmark.InstanceId, null, (request, exchange, _, token) =>
             server.Runtime.Runner.ResumeAsync(Tenants.Default, bookmark.InstanceId, bookmark.Number, request, exchange, token));
 
     /// <summary>Reads the request, makes sure that it is handled once under its idempotency key, runs the burst and answers.</summary>
@@ -100,8 +105,9 @@ internal sealed class WebhookHandler(
         IReadOnlyDictionary<string, string> routeData,
         bool keepsRawBody,
         string scope,
+        string? instanceId,
         TimeSpan? timeout,
-        Func<HttpRequestData, RequestContext, CancellationToken, Task<RequestRun?>> run)
+        Func<HttpRequestData, RequestContext, string?, CancellationToken, Task<RequestRun?>> run)
     {
         var read = await reader.ReadAsync(context.Request, routeData, keepsRawBody, context.RequestAborted);
         if (read.IsRefused)
@@ -112,15 +118,17 @@ internal sealed class WebhookHandler(
 
         var reply = new HttpReply(read.Request);
         var key = KeyOf(context);
-        if (key is not null && await FindEarlierAsync(context, scope, key, read.Request) is { } earlier)
+        if (key is not null)
         {
-            context.Response.Headers["Idempotent-Replayed"] = "true";
-            await earlier.WriteToAsync(context.Response, context.RequestAborted);
-            return;
+            var begun = await replies.BeginAsync(Tenants.Default, scope, key, HashOf(read.Request), instanceId, context.RequestAborted);
+            if (await AnswerEarlierAsync(context, scope, key, begun))
+                return;
+            instanceId = begun.InstanceId;
         }
 
         RequestRun? done = null;
         var isStored = false;
+        await using var hold = key is null ? null : replies.Hold(Tenants.Default, scope, key);
         try
         {
             var exchange = new RequestContext(reply)
@@ -132,34 +140,70 @@ internal sealed class WebhookHandler(
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(lifetime.ApplicationStopped);
             if (timeout is { } longest)
                 limit.CancelAfter(longest);
-            done = await run(read.Request, exchange, limit.Token);
+            done = await run(read.Request, exchange, instanceId, limit.Token);
             isStored = done?.Outcome == CommitOutcome.Stored && !reply.IsRefusal;
         }
         finally
         {
             if (key is not null && !isStored)
-                await replies.ForgetAsync(Tenants.Default, scope, key, CancellationToken.None);
+                await replies.ReleaseAsync(Tenants.Default, scope, key);
         }
 
         if (done is null)
+        {
+            if (key is not null)
+                await replies.ForgetAsync(Tenants.Default, scope, key);
             throw new ApiException(404, "http_endpoint.not_waiting", "The workflow that waited here has gone on already.");
-        if (!isStored && !reply.IsRefusal)
+        }
+
+        if (isStored || reply.IsRefusal)
+            await (isStored ? Finish(reply, done.Instance) : reply).WriteToAsync(context.Response, context.RequestAborted);
+        // Somebody took it over while this process seemed dead: it goes on there.
+        else if (await server.Runtime.Runner.ReadAsync(Tenants.Default, done.Instance.Id, context.RequestAborted) is { } stored)
+            await Finish(new HttpReply(), stored).WriteToAsync(context.Response, context.RequestAborted);
+        else
             throw new ApiException(409, "instance.not_activated", "The workflow's activation strategy allows no other instance while one runs. Nothing was started.");
-        await (isStored ? Finish(reply, done.Instance) : reply).WriteToAsync(context.Response, context.RequestAborted);
     }
 
-    private async Task<HttpReply?> FindEarlierAsync(HttpContext context, string scope, string key, HttpRequestData request)
+    /// <summary>Answers a request whose bookmark is gone, if an earlier one with its key resumed it.</summary>
+    private async Task<bool> AnswerAgainAsync(HttpContext context, string scope, string key)
     {
-        var hash = IdempotentReplies.HashOf(request.Method, request.Path, request.QueryString, request.RawBody ?? request.Body);
-        var (state, stored) = await replies.BeginAsync(Tenants.Default, scope, key, hash, context.RequestAborted);
-        return state switch
-        {
-            IdempotencyState.First => null,
-            IdempotencyState.Answered => HttpReply.Deserialize(stored!),
-            IdempotencyState.Running => throw new ApiException(409, "idempotency.running", "A request with this idempotency key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" },
-            _ => throw new ApiException(422, "idempotency.different", "This idempotency key belongs to another request. Use a new key for a new request."),
-        };
+        var read = await reader.ReadAsync(context.Request, new Dictionary<string, string>(), keepsRawBody: true, context.RequestAborted);
+        if (read.IsRefused || await replies.FindAsync(Tenants.Default, scope, key, HashOf(read.Request), context.RequestAborted) is not { } earlier)
+            return false;
+        return await AnswerEarlierAsync(context, scope, key, earlier is { State: IdempotencyState.Running, IsRepeated: true } ? earlier with { State = IdempotencyState.First } : earlier);
     }
+
+    /// <summary>Answers for an earlier request with the same key; false when the request is to be handled.</summary>
+    private async Task<bool> AnswerEarlierAsync(HttpContext context, string scope, string key, IdempotentRequest earlier)
+    {
+        HttpReply reply;
+        switch (earlier.State)
+        {
+            case IdempotencyState.Running:
+                throw new ApiException(409, "idempotency.running", "A request with this idempotency key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" };
+            case IdempotencyState.Different:
+                throw new ApiException(422, "idempotency.different", "This idempotency key belongs to another request. Use a new key for a new request.");
+            case IdempotencyState.Answered:
+                reply = HttpReply.Deserialize(earlier.Reply!);
+                break;
+            case IdempotencyState.First when earlier.IsRepeated
+                && await server.Runtime.Runner.ReadAsync(Tenants.Default, earlier.InstanceId, context.RequestAborted) is { } begun:
+                // It died after its burst was stored for the first time; a worker has gone on, without anybody to answer.
+                reply = Finish(new HttpReply(), begun);
+                await replies.EndAsync(Tenants.Default, scope, key, reply.Serialize(), context.RequestAborted);
+                break;
+            default:
+                return false;
+        }
+
+        context.Response.Headers["Idempotent-Replayed"] = "true";
+        await reply.WriteToAsync(context.Response, context.RequestAborted);
+        return true;
+    }
+
+    private static byte[] HashOf(HttpRequestData request) =>
+        IdempotentReplies.HashOf(request.Method, request.Path, request.QueryString, request.RawBody ?? request.Body);
 
     /// <summary>The workflow's answer, or ours when it gave none.</summary>
     private static HttpReply Finish(HttpReply reply, WorkflowInstance instance)

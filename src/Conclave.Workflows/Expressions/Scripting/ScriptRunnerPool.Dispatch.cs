@@ -9,6 +9,8 @@ public sealed partial class ScriptRunnerPool
     // Half of a Linux pipe: what a busy runner has not read fits in the pipe, so writing never waits for it.
     private const int MaxUnansweredBytes = 32 * 1024;
     private const int BusyEnoughForAnother = 3;
+    // A runner that is killed while it starts is bad luck, and several are a cause.
+    private const int MaxStartFailures = 3;
     private const int FrameSlack = 1024 * 1024;
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
@@ -25,6 +27,7 @@ public sealed partial class ScriptRunnerPool
     private Task _starting = Task.CompletedTask;
     private NodeRuntime? _node;
     private long? _startFailed;
+    private int _startFailures;
     private ITimer? _watch;
     private uint _lastId;
     private bool _disposed;

@@ -11,7 +11,7 @@ public sealed partial class ScriptRunnerPool
         switch (header.Kind)
         {
             case FrameKind.Ready:
-                lock (_gate) runner.IsReady = true;
+                lock (_gate) (runner.IsReady, _startFailures) = (true, 0);
                 LogStarted(runner.ProcessId, _time.GetElapsedTime(runner.Since).TotalMilliseconds);
                 break;
             case FrameKind.Started:
@@ -205,7 +205,7 @@ public sealed partial class ScriptRunnerPool
             { ScriptName = culprit.Name }
             : new ScriptException(ScriptFailure.Crashed, "The runner stopped while it evaluated the script.")
             { ScriptName = culprit.Name });
-        if (!runner.IsReady)
+        if (!runner.IsReady && ++_startFailures >= MaxStartFailures)
         {
             var exception = new ScriptException(ScriptFailure.Unavailable,
                 $"The script runner stopped while it started: {runner.Diagnostics()}");

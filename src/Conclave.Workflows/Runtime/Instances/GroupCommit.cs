@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -65,22 +66,31 @@ public sealed partial class GroupCommit : IAsyncDisposable
             group.Clear();
             while (group.Count < _largestGroup && _pending.Reader.TryRead(out var pending))
                 group.Add(pending);
-            if (group.Count == 0)
-                continue;
-            try
-            {
-                await StoreAsync(group.ConvertAll(p => p.Commit));
-                End(group, CommitOutcome.Stored);
-            }
-            catch (PostgresException exception) when (group.Count > 1 && !IsFailureOfServer(exception))
-            {
-                foreach (var single in group)
-                    await StoreAloneAsync(single);
-            }
-            catch (Exception exception)
-            {
-                Fail(group, exception);
-            }
+            // A guard looks at what is stored: two of one transaction would not see each other.
+            var guarded = group.Where(p => p.Commit.Guards.Count > 0).Skip(1).ToList();
+            group.RemoveAll(guarded.Contains);
+            if (group.Count > 0)
+                await StoreTogetherAsync(group);
+            foreach (var single in guarded)
+                await StoreTogetherAsync([single]);
+        }
+    }
+
+    private async Task StoreTogetherAsync(List<Pending> group)
+    {
+        try
+        {
+            await StoreAsync(group.ConvertAll(p => p.Commit));
+            End(group, CommitOutcome.Stored);
+        }
+        catch (PostgresException exception) when (group.Count > 1 ? !DatabaseOutage.Is(exception) : IsLostRace(exception))
+        {
+            foreach (var single in group)
+                await StoreAloneAsync(single);
+        }
+        catch (Exception exception)
+        {
+            Fail(group, exception);
         }
     }
 
@@ -129,8 +139,9 @@ public sealed partial class GroupCommit : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether the server itself is in trouble, so that trying each commit alone makes no sense.</summary>
-    private static bool IsFailureOfServer(PostgresException exception) => exception.SqlState[..2] is "08" or "53" or "57" or "58" or "XX";
+    /// <summary>Whether PostgreSQL undid the commit in favour of another one. What the burst did to the world must not be done again for that.</summary>
+    private static bool IsLostRace(PostgresException exception) =>
+        exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
     private async Task StoreAsync(List<InstanceCommit> group)
     {

@@ -111,17 +111,29 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         Guid owner, TimeSpan lease, IReadOnlyList<long> work, IReadOnlyList<(string Tenant, string Id)> instances, CancellationToken cancellationToken)
     {
         await using var batch = database.CreateBatch();
-        var items = new NpgsqlBatchCommand("update conclave.work_item set due_at = now() + $1 where id = any($2) and owner = $3");
+        // A row that is locked is being stored or taken this moment. To wait for it would be to wait in another order than commits do.
+        var items = new NpgsqlBatchCommand("""
+            update conclave.work_item w set due_at = now() + $1
+             where w.id in (select i.id from conclave.work_item i where i.id = any($2) and i.owner = $3 for update skip locked)
+            """);
         items.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
         items.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. work] });
         items.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         batch.BatchCommands.Add(items);
         var held = new NpgsqlBatchCommand("""
-            update conclave.workflow_instance i
-               set lease_until = now() + $1
-              from unnest($2, $3) as h(tenant, id)
-             where i.tenant = h.tenant and i.id = h.id and i.owner = $4 and i.lease_until is not null
-            returning i.tenant, i.id
+            with mine as materialized (
+                select i.tenant, i.id from conclave.workflow_instance i
+                  join unnest($2, $3) as h(tenant, id) on i.tenant = h.tenant and i.id = h.id
+                 where i.owner = $4 and i.lease_until is not null
+                   for update of i skip locked),
+            renewed as (
+                update conclave.workflow_instance i
+                   set lease_until = now() + $1
+                  from mine m
+                 where i.tenant = m.tenant and i.id = m.id)
+            select i.tenant, i.id from conclave.workflow_instance i
+              join unnest($2, $3) as h(tenant, id) on i.tenant = h.tenant and i.id = h.id
+             where i.owner = $4 and i.lease_until is not null
             """);
         held.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
         held.Parameters.AddArray(instances, i => i.Tenant);

@@ -1,6 +1,7 @@
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Instances;
+using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Stimuli;
 using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -12,6 +13,9 @@ namespace Conclave.Workflows.Runtime.Queue;
 public sealed partial class Worker(
     WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, TimeProvider time, ILogger<Worker> logger)
 {
+    // All work that met the outage comes back, spread over this time.
+    private const double OutageDelaySeconds = 5;
+
     private readonly RuntimeOptions _options = runner.Options;
     private int _running;
 
@@ -136,10 +140,12 @@ public sealed partial class Worker(
     /// <summary>Puts work back that failed for a reason outside the workflow, or gives it up.</summary>
     private async Task FailAsync(Claim claim, Exception exception)
     {
+        // That the database is down or full says nothing about the work, however long it takes.
+        var isOutage = DatabaseOutage.Is(exception);
         foreach (var work in claim.Work)
         {
             // A definition that does not exist will not come back by itself.
-            var isDead = work.Attempt >= _options.MaxAttempts || exception is WorkflowDefinitionException or WorkflowException { IsPermanent: true };
+            var isDead = !isOutage && (work.Attempt >= _options.MaxAttempts || exception is WorkflowDefinitionException or WorkflowException { IsPermanent: true });
             LogFailed(work.Id, work.Kind, work.InstanceId, work.Tenant, work.Attempt, isDead, exception);
             try
             {
@@ -150,7 +156,7 @@ public sealed partial class Worker(
                 if (isDead)
                     await queue.BuryAsync(work, _options.Owner, $"{exception.GetType().Name}: {exception.Message}", CancellationToken.None);
                 else
-                    await queue.RetryAsync(work, _options.Owner, RetryDelay.After(work.Attempt, _options.FirstRetryDelay, _options.LongestRetryDelay, Random.Shared), counts: true, CancellationToken.None);
+                    await queue.RetryAsync(work, _options.Owner, DelayAfter(work, isOutage), counts: !isOutage, CancellationToken.None);
             }
             catch (NpgsqlException inner)
             {
@@ -170,6 +176,10 @@ public sealed partial class Worker(
             LogNotPutBack(claim.Work[0].Id, inner);
         }
     }
+
+    private TimeSpan DelayAfter(ClaimedWork work, bool isOutage) => isOutage
+        ? TimeSpan.FromSeconds(OutageDelaySeconds * Random.Shared.NextDouble())
+        : RetryDelay.After(work.Attempt, _options.FirstRetryDelay, _options.LongestRetryDelay, Random.Shared);
 
     [LoggerMessage(2401, LogLevel.Warning, "Work could not be claimed ({Failures} times in a row).")]
     private partial void LogClaimFailed(int failures, Exception exception);
