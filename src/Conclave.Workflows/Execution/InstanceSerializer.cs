@@ -224,7 +224,7 @@ public static class InstanceSerializer
             writer.Value(values[i]);
         }
 
-        static bool IsWritten(ScopeVariable variable, object? value) => variable.IsStored && !Equals(value, variable.Default);
+        static bool IsWritten(ScopeVariable variable, object? value) => !variable.IsInMemory && !Equals(value, variable.Default);
     }
 
     private static void ReadVariables(ref StateReader reader, ActivityContext context)

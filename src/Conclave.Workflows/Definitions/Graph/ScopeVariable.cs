@@ -11,10 +11,13 @@ public sealed record ScopeVariable(VariableDefinition Definition, ActivityNode S
     /// <summary>Whether this is an input of a workflow used as an activity, which its scripts see as a variable.</summary>
     public bool IsInput { get; init; }
 
+    /// <summary>Whether the author chose a storage driver that keeps the value.</summary>
+    public bool IsStored => Definition.StorageDriverTypeName is not null && !IsInMemory;
+
     /// <summary>
-    /// Whether the value is stored with the instance. The driver <c>MemoryStorageDriver</c> says no: its variables go back
-    /// to their defaults when the instance is resumed.
+    /// Whether the author wants the value in memory only: it goes back to its default when the instance is resumed. Values without
+    /// any driver are kept all the same, so that nothing is lost by an omission.
     /// </summary>
-    public bool IsStored { get; } =
-        Definition.StorageDriverTypeName?.Contains("MemoryStorageDriver", StringComparison.Ordinal) != true;
+    public bool IsInMemory { get; } =
+        Definition.StorageDriverTypeName?.Contains("MemoryStorageDriver", StringComparison.Ordinal) == true;
 }
