@@ -45,12 +45,15 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         var original = response.Body;
         using var buffer = new MemoryStream();
         response.Body = buffer;
+        // Who hangs up and asks again gets the answer: it must not be lost half-way.
+        var aborted = context.RequestAborted;
+        context.RequestAborted = CancellationToken.None;
         var isKept = false;
         try
         {
             await Problems.HandleAsync(context, next);
-            // A failure of the server says nothing about the request: it may be repeated.
-            if (response.StatusCode < 500)
+            // A failure of the server says nothing about the request, nor does "later": both may be repeated.
+            if (response.StatusCode < 500 && StringValues.IsNullOrEmpty(response.Headers.RetryAfter))
             {
                 await replies.EndAsync(tenant, Scope, key, Capture(response, buffer.ToArray()), CancellationToken.None);
                 isKept = true;
@@ -59,6 +62,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         finally
         {
             response.Body = original;
+            context.RequestAborted = aborted;
             if (!isKept)
                 await replies.ForgetAsync(tenant, Scope, key, CancellationToken.None);
         }

@@ -91,13 +91,13 @@ internal static class StartEndpoints
     private static List<JsonElement> ReadMany(byte[] body)
     {
         if (body.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'[', ..])
-            return [.. JsonElement.Parse(body).EnumerateArray()];
+            return [.. JsonText.Parse(body).EnumerateArray()];
         var lines = new List<JsonElement>();
         foreach (var range in body.AsSpan().Split((byte)'\n'))
         {
             var line = body.AsSpan(range).Trim(" \t\r"u8);
             if (line.Length > 0)
-                lines.Add(JsonElement.Parse(line));
+                lines.Add(JsonText.Parse(line));
         }
 
         return lines;
@@ -136,7 +136,7 @@ internal static class StartEndpoints
         var id = Text(body, "instanceId");
         if (id is { Length: > 200 } || id?.AsSpan().ContainsAnyExcept(Identifier) == true)
             throw ApiException.Bad("'instanceId' may have at most 200 letters, digits and -_.~ characters.");
-        return new WorkflowStart { InstanceId = id, CorrelationId = Text(body, "correlationId"), Name = Text(body, "name"), Input = input };
+        return new WorkflowStart { InstanceId = id, CorrelationId = JsonText.CheckName("correlationId", Text(body, "correlationId")), Name = JsonText.CheckName("name", Text(body, "name")), Input = input };
     }
 
     private static readonly System.Buffers.SearchValues<char> Identifier =

@@ -77,7 +77,7 @@ internal static class WorkflowEndpoints
         var publish = context.Query("publish") is { } text && (bool.TryParse(text, out var isTrue)
             ? isTrue
             : throw ApiException.Bad($"'publish' must be true or false; it is '{text}'."));
-        var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag and not "*" ? tag : null;
+        var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag ? tag : null;
         var runtime = context.Runtime();
         var definition = given with { DefinitionId = definitionId };
         var graph = await runtime.Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted);
@@ -204,9 +204,7 @@ internal static class WorkflowEndpoints
         var import = context.RequestServices.GetRequiredService<ServerRuntime>().Import;
         var results = await import.ImportAsync(context.Tenant(), package, choice, context.RequestAborted);
         var isNothing = results.All(r => r.Outcome == ImportOutcome.Refused);
-        await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200);
-        if (isNothing)
-            context.Response.ContentType = "application/problem+json";
+        await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200, isNothing ? "application/problem+json" : null);
     }
 
     private static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
