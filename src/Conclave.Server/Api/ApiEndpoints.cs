@@ -19,10 +19,12 @@ public static class ApiEndpoints
     /// <summary>Maps the API.</summary>
     public static void MapConclaveApi(this WebApplication app)
     {
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal), api =>
+        // Like routing, which does not tell /API from /api: the key is checked for whatever comes to these endpoints.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase), api =>
         {
             api.Use(Problems.HandleAsync);
             api.Use(CheckKeyAsync);
+            api.Use(CheckTextAsync);
             api.UseMiddleware<IdempotencyMiddleware>();
         });
         var group = app.MapGroup("/api");
@@ -100,6 +102,12 @@ public static class ApiEndpoints
         await context.Request.Body.CopyToAsync(buffer, context.RequestAborted);
         return buffer.ToArray();
     }
+
+    /// <summary>PostgreSQL has no NUL characters: refused here, no command has to fail for one.</summary>
+    private static Task CheckTextAsync(HttpContext context, RequestDelegate next) =>
+        context.Request.Query.Any(q => q.Key.Contains('\0') || q.Value.Any(v => v?.Contains('\0') == true))
+            ? Problems.WriteAsync(context, 400, "request.malformed", "The query has a NUL character.")
+            : next(context);
 
     private static Task CheckKeyAsync(HttpContext context, RequestDelegate next)
     {

@@ -46,11 +46,18 @@ internal sealed class IdempotentReplies(ServerRuntime server)
         begin.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = LongestRun });
         if (await begin.ExecuteNonQueryAsync(cancellationToken) == 1)
             return (IdempotencyState.First, null);
-        await using var find = server.Database.CreateCommand("select request_hash, reply from conclave.http_reply where tenant = $1 and scope = $2 and key = $3");
+        // One that was forgotten in between had not ended.
+        return await FindAsync(tenant, scope, key, requestHash, cancellationToken) ?? (IdempotencyState.Running, null);
+    }
+
+    /// <summary>Finds the earlier request with a key; null when there is none.</summary>
+    public async Task<(IdempotencyState State, byte[]? Reply)?> FindAsync(string tenant, string scope, string key, byte[] requestHash, CancellationToken cancellationToken)
+    {
+        await using var find = server.Database.CreateCommand("select request_hash, reply from conclave.http_reply where tenant = $1 and scope = $2 and key = $3 and expires_at > now()");
         Add(find, tenant, scope, key);
         await using var reader = await find.ExecuteReaderAsync(cancellationToken);
         if (!await reader.ReadAsync(cancellationToken))
-            return (IdempotencyState.Running, null);
+            return null;
         if (!reader.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(requestHash))
             return (IdempotencyState.Different, null);
         return reader.IsDBNull(1) ? (IdempotencyState.Running, null) : (IdempotencyState.Answered, reader.GetFieldValue<byte[]>(1));

@@ -29,12 +29,14 @@ internal static class StartEndpoints
         var body = await context.ReadObjectAsync();
         var runtime = context.Runtime();
         var tenant = context.Tenant();
+        // All is read before anything starts: a refused request starts nothing.
+        var (priority, longest) = (ReadPriority(body), ReadWait(body));
         var graph = await FindGraphAsync(context, definitionId, body);
         var instance = runtime.Catalog.Of(tenant).Engine.CreateInstance(graph, ReadStart(body));
-        var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, ReadPriority(body));
+        var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, priority);
         if (outcome != CommitOutcome.Stored)
             throw NotStarted(outcome, instance.Id);
-        if (ReadWait(body) is { } wait)
+        if (longest is { } wait)
         {
             var ended = await WaitAsync(runtime, tenant, instance.Id, wait, context.RequestAborted);
             if (ended is not null && ended.SubStatus is not (WorkflowSubStatus.Pending or WorkflowSubStatus.Executing))

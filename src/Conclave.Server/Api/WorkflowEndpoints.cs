@@ -129,6 +129,11 @@ internal static class WorkflowEndpoints
     private static async Task RefuseUsedAsync(HttpContext context, string definitionId, int? version)
     {
         var store = context.Runtime().Catalog.Store;
+        // Instances may outlive what they run.
+        if (await (version is { } number
+            ? store.FindAsync(context.Tenant(), definitionId, number, context.RequestAborted)
+            : store.FindLatestAsync(context.Tenant(), definitionId, context.RequestAborted)) is null)
+            throw ApiException.NoWorkflow(definitionId);
         var running = await store.CountRunningAsync(context.Tenant(), definitionId, version, context.RequestAborted);
         var consumers = version is null ? await store.FindConsumersAsync(context.Tenant(), definitionId, context.RequestAborted) : [];
         if (running == 0 && consumers.Count == 0)
@@ -211,7 +216,16 @@ internal static class WorkflowEndpoints
     {
         if (!context.Request.HasFormContentType)
             return await DefinitionPackage.ReadAsync("body", new MemoryStream(await context.ReadBodyAsync()), PackageLimits.Default, context.RequestAborted);
-        var form = await context.Request.ReadFormAsync(context.RequestAborted);
+        IFormCollection form;
+        try
+        {
+            form = await context.Request.ReadFormAsync(context.RequestAborted);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or (IOException and not BadHttpRequestException))
+        {
+            throw new ApiException(400, "request.malformed", $"The form cannot be read: {exception.Message}");
+        }
+
         var package = new List<PackagedDefinition>();
         foreach (var file in form.Files)
         {

@@ -62,7 +62,13 @@ internal sealed class WebhookHandler(
 
         if (await FindWaitingAsync(context, path) is { } waiting)
         {
-            await ResumeAsync(context, waiting.Bookmark, waiting.RouteData);
+            await ResumeAsync(context, path, waiting.Bookmark, waiting.RouteData);
+            return;
+        }
+
+        if (await FindResumedAsync(context, path) is { } earlier)
+        {
+            await ReplayAsync(context, earlier);
             return;
         }
 
@@ -90,8 +96,8 @@ internal sealed class WebhookHandler(
                 token)!);
     }
 
-    private Task ResumeAsync(HttpContext context, StoredBookmark bookmark, IReadOnlyDictionary<string, string> routeData) => HandleOnceAsync(
-        context, routeData, keepsRawBody: true, $"{context.Request.Method} {bookmark.InstanceId}", null, (request, exchange, token) =>
+    private Task ResumeAsync(HttpContext context, string path, StoredBookmark bookmark, IReadOnlyDictionary<string, string> routeData) => HandleOnceAsync(
+        context, routeData, keepsRawBody: true, WaitingScope(context, path), null, (request, exchange, token) =>
             server.Runtime.Runner.ResumeAsync(Tenants.Default, bookmark.InstanceId, bookmark.Number, request, exchange, token));
 
     /// <summary>Reads the request, makes sure that it is handled once under its idempotency key, runs the burst and answers.</summary>
@@ -114,8 +120,7 @@ internal sealed class WebhookHandler(
         var key = KeyOf(context);
         if (key is not null && await FindEarlierAsync(context, scope, key, read.Request) is { } earlier)
         {
-            context.Response.Headers["Idempotent-Replayed"] = "true";
-            await earlier.WriteToAsync(context.Response, context.RequestAborted);
+            await ReplayAsync(context, earlier);
             return;
         }
 
@@ -150,16 +155,39 @@ internal sealed class WebhookHandler(
 
     private async Task<HttpReply?> FindEarlierAsync(HttpContext context, string scope, string key, HttpRequestData request)
     {
-        var hash = IdempotentReplies.HashOf(request.Method, request.Path, request.QueryString, request.RawBody ?? request.Body);
-        var (state, stored) = await replies.BeginAsync(Tenants.Default, scope, key, hash, context.RequestAborted);
-        return state switch
-        {
-            IdempotencyState.First => null,
-            IdempotencyState.Answered => HttpReply.Deserialize(stored!),
-            IdempotencyState.Running => throw new ApiException(409, "idempotency.running", "A request with this idempotency key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" },
-            _ => throw new ApiException(422, "idempotency.different", "This idempotency key belongs to another request. Use a new key for a new request."),
-        };
+        return ReplyOf(await replies.BeginAsync(Tenants.Default, scope, key, HashOf(request), context.RequestAborted));
     }
+
+    /// <summary>The answer of an instance that waited here and went on, for whoever asks again with the same key; null when there is none.</summary>
+    private async Task<HttpReply?> FindResumedAsync(HttpContext context, string path)
+    {
+        if (KeyOf(context) is not { } key)
+            return null;
+        var read = await reader.ReadAsync(context.Request, new Dictionary<string, string>(), keepsRawBody: true, context.RequestAborted);
+        return !read.IsRefused && await replies.FindAsync(Tenants.Default, WaitingScope(context, path), key, HashOf(read.Request), context.RequestAborted) is { } earlier
+            ? ReplyOf(earlier)
+            : null;
+    }
+
+    private static HttpReply? ReplyOf((IdempotencyState State, byte[]? Stored) earlier) => earlier.State switch
+    {
+        IdempotencyState.First => null,
+        IdempotencyState.Answered => HttpReply.Deserialize(earlier.Stored!),
+        IdempotencyState.Running => throw new ApiException(409, "idempotency.running", "A request with this idempotency key still runs. Wait, and repeat the request with the same key.") { RetryAfter = "1" },
+        _ => throw new ApiException(422, "idempotency.different", "This idempotency key belongs to another request. Use a new key for a new request."),
+    };
+
+    private static Task ReplayAsync(HttpContext context, HttpReply earlier)
+    {
+        context.Response.Headers["Idempotent-Replayed"] = "true";
+        return earlier.WriteToAsync(context.Response, context.RequestAborted);
+    }
+
+    /// <summary>Not by the instance: once it has gone on, nothing tells which one was meant.</summary>
+    private static string WaitingScope(HttpContext context, string path) => $"waiting {context.Request.Method} {HttpEndpointPath.Normalize(path)}";
+
+    private static byte[] HashOf(HttpRequestData request) =>
+        IdempotentReplies.HashOf(request.Method, request.Path, request.QueryString, request.RawBody ?? request.Body);
 
     /// <summary>The workflow's answer, or ours when it gave none.</summary>
     private static HttpReply Finish(HttpReply reply, WorkflowInstance instance)
@@ -201,7 +229,7 @@ internal sealed class WebhookHandler(
         var candidates = new List<(string Path, IReadOnlyDictionary<string, string> RouteData)> { (HttpEndpointPath.Normalize(Uri.UnescapeDataString(path)), new Dictionary<string, string>()) };
         candidates.AddRange(templates.Find("GET", path).Matches.Select(m => (m.Path, m.RouteData)));
         var method = context.Request.Method.ToLowerInvariant();
-        var instanceId = Named(context, "x-workflow-instance-id", "workflowInstanceId");
+        var instanceId = JsonText.CheckName("x-workflow-instance-id", Named(context, "x-workflow-instance-id", "workflowInstanceId"));
         var correlationId = instanceId is null ? CorrelationOf(context) : null;
         foreach (var (candidate, routeData) in candidates)
         {

@@ -138,7 +138,7 @@ public sealed class DefinitionTests(SharedServer shared)
     [Fact]
     public async Task Publish_WithErrors_ListsAllAndChangesNothing()
     {
-        var broken = Flows.Of("Broken", Sequence("s", Activity("Nothing", "a"), Activity("SetOutput", "b"), Activity("Cron", "c", ("cronExpression", Literal("x")))));
+        var broken = Flows.Of("Broken", Sequence("s", Activity("Nothing", "a"), Flows.Endpoint("b", Literal("a/{"), "GET"), Activity("Cron", "c", ("cronExpression", Literal("x")))));
 
         var refused = (await _server.CallAsync($"PUT /api/workflows/{_id}?publish=true", broken)).IsProblem(400, "definition.invalid");
 

@@ -130,6 +130,16 @@ public sealed class ImportTests(SharedServer shared)
     }
 
     [Fact]
+    public async Task Import_OfARouteThatIsTaken_NamesWhoHasIt()
+    {
+        await _server.PublishAsync($"{_id}-1", Flows.WebEcho(_id));
+
+        var reply = (await ImportAsync(Flows.WebEcho(_id).With(("definitionId", _id)).ToJsonString(), "?publish=true")).IsProblem(400, "import.nothing");
+
+        Assert.Equal(["http_endpoint.route_taken", "import.not_published"], reply["items"][0].GetProperty("errors").EnumerateArray().Select(e => e.Text("code")));
+    }
+
+    [Fact]
     public async Task Export_GoesIntoAnotherServerAndUnderOtherIds()
     {
         string[] ids = [$"{_id}-1", $"{_id}-2"];

@@ -68,8 +68,8 @@ public sealed class CliStoryTests(SharedServer shared) : IDisposable
         await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "bad.json"), """{"definitionId":"x"}""");
 
         Assert.Contains("root", await RunAsync(3, "import", Path.Combine(_folder.FullName, "bad.json")), StringComparison.Ordinal);
-        Assert.Contains("nobody", await RunAsync(4, "start", "nobody"), StringComparison.Ordinal);
-        Assert.Contains("nobody", await RunAsync(4, "show", "nobody"), StringComparison.Ordinal);
+        Assert.Contains("nobody", await RunAsync(3, "start", "nobody"), StringComparison.Ordinal);
+        Assert.Contains("nobody", await RunAsync(3, "show", "nobody"), StringComparison.Ordinal);
     }
 
     private async Task<JsonElement> JsonAsync(int exitCode, params string[] arguments) => JsonElement.Parse(await RunAsync(exitCode, [.. arguments, "--json"]));

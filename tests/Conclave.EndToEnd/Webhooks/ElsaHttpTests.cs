@@ -21,14 +21,14 @@ public sealed class ElsaHttpTests(SharedServer shared)
     [ElsaFact]
     public async Task DynamicEndpoint_Refreshed_ListensAtItsNewPath()
     {
-        var id = await ImportAsync("component-WorkflowDefinitionRefresh/dynamic-endpoint-http-workflow.json");
+        // The reference host gives scripts a function getStaticValue; here a variable has that value.
+        var definition = JsonNode.Parse(await File.ReadAllTextAsync(ElsaData.PathOf("component-WorkflowDefinitionRefresh/dynamic-endpoint-http-workflow.json")))!.AsObject();
+        var id = definition["definitionId"]!.GetValue<string>();
+        await _server.PublishAsync(id, definition.With(("variables", new JsonArray(Variable("StaticValue", "String")))));
         (await _server.CallAsync("GET /workflows/first-value")).Is(200);
         (await _server.CallAsync("GET /workflows/second-value")).Is(404);
 
-        var definition = JsonNode.Parse((await _server.CallAsync($"GET /api/workflows/{id}")).Text)!.AsObject();
-        foreach (var variable in definition["variables"]!.AsArray())
-            variable!["value"] = "second-value";
-        await _server.PublishAsync(id, definition);
+        await _server.PublishAsync(id, definition.With(("variables", new JsonArray(Variable("StaticValue", "String", "second-value")))));
 
         (await _server.CallAsync("GET /workflows/second-value")).Is(200);
         (await _server.CallAsync("GET /workflows/first-value")).Is(404);

@@ -92,9 +92,12 @@ internal static class CommitSql
     public static void Add(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group, Guid owner, TimeSpan lease)
     {
         var instances = All(group, c => c.Instances);
-        Add(batch, All(group, c => c.Guards), AddGuards);
+        var guards = All(group, c => c.Guards);
+        Add(batch, guards, AddGuardLocks);
         Add(batch, instances.FindAll(i => i.Fence == 0), (b, rows) => AddInserts(b, rows, owner, lease));
         Add(batch, instances.FindAll(i => i.Fence > 0), (b, rows) => AddUpdates(b, rows, owner, lease));
+        // After the inserts: two instances in one group must see each other.
+        Add(batch, guards, AddGuards);
         Add(batch, All(group, c => c.RemovedBookmarks), AddRemovedBookmarks);
         Add(batch, All(group, c => c.Bookmarks), AddBookmarks);
         Add(batch, All(group, c => c.Work), (b, rows) => WorkQueue.AddColumns(New(b, WorkQueue.EnqueueSql), rows));
@@ -129,17 +132,20 @@ internal static class CommitSql
         return command.Parameters;
     }
 
+    private static void AddGuardLocks(NpgsqlBatch batch, List<ActivationGuard> guards) => AddGuardColumns(New(batch, GuardLockSql), guards);
+
     private static void AddGuards(NpgsqlBatch batch, List<ActivationGuard> guards)
     {
-        foreach (var sql in (ReadOnlySpan<string>)[GuardLockSql, GuardSql])
-        {
-            var parameters = New(batch, sql);
-            parameters.AddArray(guards, g => g.Tenant);
-            parameters.AddArray(guards, g => g.DefinitionId);
-            parameters.AddArray(guards, g => g.CorrelationId);
-            if (sql == GuardSql)
-                parameters.AddArray(guards, g => g.InstanceId);
-        }
+        var parameters = New(batch, GuardSql);
+        AddGuardColumns(parameters, guards);
+        parameters.AddArray(guards, g => g.InstanceId);
+    }
+
+    private static void AddGuardColumns(NpgsqlParameterCollection parameters, List<ActivationGuard> guards)
+    {
+        parameters.AddArray(guards, g => g.Tenant);
+        parameters.AddArray(guards, g => g.DefinitionId);
+        parameters.AddArray(guards, g => g.CorrelationId);
     }
 
     private static void AddInserts(NpgsqlBatch batch, List<InstanceWrite> rows, Guid owner, TimeSpan lease)
