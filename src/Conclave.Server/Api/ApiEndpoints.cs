@@ -11,15 +11,20 @@ public static class ApiEndpoints
     internal const int LargestLimit = 500;
 
     /// <summary>Adds what the API needs.</summary>
-    public static IServiceCollection AddConclaveApi(this IServiceCollection services) => services.AddSingleton<IdempotentReplies>();
+    public static IServiceCollection AddConclaveApi(this IServiceCollection services) => services
+        .AddSingleton<IdempotentReplies>()
+        // Parameters that do not fit become problems like everything else, not answers without a body.
+        .Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
 
     /// <summary>Maps the API.</summary>
     public static void MapConclaveApi(this WebApplication app)
     {
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal), api =>
+        // Like routing, which does not tell /API from /api: the key is checked for whatever comes to these endpoints.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase), api =>
         {
             api.Use(Problems.HandleAsync);
             api.Use(CheckKeyAsync);
+            api.Use(CheckTextAsync);
             api.UseMiddleware<IdempotencyMiddleware>();
         });
         var group = app.MapGroup("/api");
@@ -27,7 +32,7 @@ public static class ApiEndpoints
         InstanceEndpoints.Map(group.MapGroup("/instances"));
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
-        group.MapFallback((HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
+        group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 
     /// <summary>The runtime of a request.</summary>
@@ -51,13 +56,13 @@ public static class ApiEndpoints
     internal static string? Query(this HttpContext context, string name) => context.Request.Query[name].ToString() is { Length: > 0 } text ? text : null;
 
     /// <summary>Writes JSON.</summary>
-    internal static async Task WriteJsonAsync(this HttpContext context, Action<Utf8JsonWriter> write, int status = 200)
+    internal static async Task WriteJsonAsync(this HttpContext context, Action<Utf8JsonWriter> write, int status = 200, string? contentType = null)
     {
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer))
             write(writer);
         context.Response.StatusCode = status;
-        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentType = contentType ?? "application/json; charset=utf-8";
         context.Response.Headers.CacheControl = "no-store";
         context.Response.ContentLength = buffer.Length;
         await context.Response.Body.WriteAsync(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), context.RequestAborted);
@@ -87,7 +92,7 @@ public static class ApiEndpoints
     internal static async Task<JsonElement> ReadJsonAsync(this HttpContext context)
     {
         var bytes = await context.ReadBodyAsync();
-        return bytes.Length == 0 ? JsonElement.Parse("{}") : JsonElement.Parse(bytes, new JsonDocumentOptions { MaxDepth = 256 });
+        return bytes.Length == 0 ? JsonElement.Parse("{}") : JsonText.Parse(bytes);
     }
 
     /// <summary>Reads the whole body; Kestrel limits its size.</summary>
@@ -97,6 +102,12 @@ public static class ApiEndpoints
         await context.Request.Body.CopyToAsync(buffer, context.RequestAborted);
         return buffer.ToArray();
     }
+
+    /// <summary>PostgreSQL has no NUL characters: refused here, no command has to fail for one.</summary>
+    private static Task CheckTextAsync(HttpContext context, RequestDelegate next) =>
+        context.Request.Query.Any(q => q.Key.Contains('\0') || q.Value.Any(v => v?.Contains('\0') == true))
+            ? Problems.WriteAsync(context, 400, "request.malformed", "The query has a NUL character.")
+            : next(context);
 
     private static Task CheckKeyAsync(HttpContext context, RequestDelegate next)
     {

@@ -46,13 +46,16 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         var original = response.Body;
         using var buffer = new MemoryStream();
         response.Body = buffer;
+        // Who hangs up and asks again gets the answer: it must not be lost half-way.
+        var aborted = context.RequestAborted;
+        context.RequestAborted = CancellationToken.None;
         var isKept = false;
         await using var hold = replies.Hold(tenant, Scope, key);
         try
         {
             await Problems.HandleAsync(context, next);
-            // A failure of the server says nothing about the request: it may be repeated.
-            if (response.StatusCode < 500)
+            // A failure of the server says nothing about the request, nor does "later": both may be repeated.
+            if (response.StatusCode < 500 && StringValues.IsNullOrEmpty(response.Headers.RetryAfter))
             {
                 await replies.EndAsync(tenant, Scope, key, Capture(response, buffer.ToArray()), CancellationToken.None);
                 isKept = true;
@@ -61,6 +64,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         finally
         {
             response.Body = original;
+            context.RequestAborted = aborted;
             if (!isKept)
                 await replies.ReleaseAsync(tenant, Scope, key);
         }

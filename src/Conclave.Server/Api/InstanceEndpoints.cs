@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
@@ -49,8 +48,8 @@ internal static class InstanceEndpoints
     {
         var limit = context.Limit();
         var instances = await context.Runtime().Instances.ListAsync(
-            context.Tenant(), ReadFilter(context.Query), ReadCursor(context.Query("cursor")), limit, context.RequestAborted);
-        await context.WritePageAsync(instances, instances.Count == limit ? CursorOf(instances[^1]) : null, (writer, summary) =>
+            context.Tenant(), ReadFilter(context.Query), Cursor.Read(context.Query("cursor")) is { } after ? new InstanceCursor(after.Time, after.Id) : null, limit, context.RequestAborted);
+        await context.WritePageAsync(instances, instances.Count == limit ? Cursor.Of(instances[^1].CreatedAt, instances[^1].Id) : null, (writer, summary) =>
         {
             writer.WriteStartObject();
             WriteSummary(writer, summary);
@@ -181,20 +180,4 @@ internal static class InstanceEndpoints
         : Enum.TryParse<T>(text, ignoreCase: true, out var value) && Enum.IsDefined(value)
             ? value
             : throw ApiException.Bad($"'{name}' must be one of {string.Join(", ", Enum.GetNames<T>())}; it is '{text}'.");
-
-    private static string CursorOf(InstanceSummary summary) =>
-        Convert.ToBase64String(Encoding.UTF8.GetBytes($"{summary.CreatedAt.UtcTicks}/{summary.Id}")).Replace('+', '-').Replace('/', '_').TrimEnd('=');
-
-    private static InstanceCursor? ReadCursor(string? text)
-    {
-        if (text is null)
-            return null;
-        var padded = text.Replace('-', '+').Replace('_', '/') + new string('=', (4 - (text.Length % 4)) % 4);
-        var bytes = new byte[padded.Length];
-        if (Convert.TryFromBase64String(padded, bytes, out var length)
-            && Encoding.UTF8.GetString(bytes, 0, length).Split('/', 2) is [var ticks, var id]
-            && long.TryParse(ticks, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time <= DateTime.MaxValue.Ticks)
-            return new InstanceCursor(new DateTimeOffset(time, TimeSpan.Zero), id);
-        throw ApiException.Bad("'cursor' must be what 'next' said.");
-    }
 }

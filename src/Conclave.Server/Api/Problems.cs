@@ -99,6 +99,8 @@ internal static partial class Problems
                 return WriteAsync(context, bad.StatusCode, bad.StatusCode == 413 ? "request.too_large" : "request.malformed", bad.Message);
             case JsonException json:
                 return WriteAsync(context, 400, "request.not_json", $"The body is not JSON: {json.Message}");
+            case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.ProgramLimitExceeded } unfit:
+                return WriteAsync(context, 400, "request.invalid", $"The database does not take an id or a text of the request: {unfit.MessageText}. Shorten it, and leave NUL characters out.");
             case NpgsqlException when DatabaseOutage.Is(exception):
                 Log(context).LogDatabase(exception);
                 return WriteAsync(context, 503, "database.unavailable", "The database cannot be reached right now. Nothing was changed, or the request can be repeated with the same Idempotency-Key. Try again in a moment.", retryAfter: "2");

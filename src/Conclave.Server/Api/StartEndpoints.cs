@@ -29,13 +29,15 @@ internal static class StartEndpoints
         var body = await context.ReadObjectAsync();
         var runtime = context.Runtime();
         var tenant = context.Tenant();
+        // All is read before anything starts: a refused request starts nothing.
+        var (priority, longest) = (ReadPriority(body), ReadWait(body));
         var graph = await FindGraphAsync(context, definitionId, body);
         var request = context.Features.Get<IdempotentRequest>();
         var instance = runtime.Catalog.Of(tenant).Engine.CreateInstance(graph, ReadStart(body, request?.InstanceId));
-        var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, ReadPriority(body));
+        var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, priority);
         if (outcome != CommitOutcome.Stored && !IsEarlier(outcome, request, instance))
             throw NotStarted(outcome, instance.Id);
-        if (ReadWait(body) is { } wait)
+        if (longest is { } wait)
         {
             var ended = await WaitAsync(runtime, tenant, instance.Id, wait, context.RequestAborted);
             if (ended is not null && ended.SubStatus is not (WorkflowSubStatus.Pending or WorkflowSubStatus.Executing))
@@ -98,13 +100,13 @@ internal static class StartEndpoints
     private static List<JsonElement> ReadMany(byte[] body)
     {
         if (body.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'[', ..])
-            return [.. JsonElement.Parse(body).EnumerateArray()];
+            return [.. JsonText.Parse(body).EnumerateArray()];
         var lines = new List<JsonElement>();
         foreach (var range in body.AsSpan().Split((byte)'\n'))
         {
             var line = body.AsSpan(range).Trim(" \t\r"u8);
             if (line.Length > 0)
-                lines.Add(JsonElement.Parse(line));
+                lines.Add(JsonText.Parse(line));
         }
 
         return lines;
@@ -143,7 +145,7 @@ internal static class StartEndpoints
         var id = Text(body, "instanceId");
         if (id is { Length: > 200 } || id?.AsSpan().ContainsAnyExcept(Identifier) == true)
             throw ApiException.Bad("'instanceId' may have at most 200 letters, digits and -_.~ characters.");
-        return new WorkflowStart { InstanceId = id ?? newId, CorrelationId = Text(body, "correlationId"), Name = Text(body, "name"), Input = input };
+        return new WorkflowStart { InstanceId = id ?? newId, CorrelationId = JsonText.CheckName("correlationId", Text(body, "correlationId")), Name = JsonText.CheckName("name", Text(body, "name")), Input = input };
     }
 
     private static readonly System.Buffers.SearchValues<char> Identifier =

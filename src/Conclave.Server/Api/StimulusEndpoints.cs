@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text.Json;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Stimuli;
 
@@ -19,6 +21,7 @@ internal static class StimulusEndpoints
     private static async Task PublishAsync(HttpContext context, string name)
     {
         var body = await context.ReadObjectAsync();
+        JsonText.CheckName("name", name);
         var payload = body.TryGetProperty("payload", out var given) ? ValueConverter.FromJson(given) : null;
         var delivery = await context.Runtime().Stimuli.PublishAsync(
             context.Tenant(),
@@ -31,12 +34,15 @@ internal static class StimulusEndpoints
 
     private static async Task ListTasksAsync(HttpContext context)
     {
-        var waiting = await context.Runtime().Instances.FindWaitingAsync(context.Tenant(), "Elsa.RunTask", null, context.Limit(), context.RequestAborted);
-        await context.WritePageAsync(waiting, null, (writer, task) =>
+        var limit = context.Limit();
+        var waiting = await context.Runtime().Instances.FindWaitingAsync(
+            context.Tenant(), "Elsa.RunTask", new BookmarkFilter(), ReadCursor(context.Query("cursor")), limit, context.RequestAborted);
+        await context.WritePageAsync(waiting, waiting.Count == limit ? CursorOf(waiting[^1]) : null, (writer, task) =>
         {
             writer.WriteStartObject();
             writer.WriteString("taskId", Member(task.Payload, "TaskId"));
             writer.WriteString("taskName", Member(task.Payload, "TaskName"));
+            writer.WriteString("definitionId", task.DefinitionId);
             writer.WriteString("instanceId", task.InstanceId);
             writer.WriteString("activityId", task.ActivityId);
             writer.WriteString("createdAt", task.CreatedAt);
@@ -68,7 +74,20 @@ internal static class StimulusEndpoints
     });
 
     private static string? Text(JsonElement body, string name) =>
-        body.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : null;
+        !body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? null
+        : value.ValueKind != JsonValueKind.String ? throw ApiException.Bad($"'{name}' must be a text.")
+        : value.GetString() is { Length: > 0 } text ? JsonText.CheckName(name, text) : null;
+
+    private static string CursorOf(StoredBookmark last) => Cursor.Of(last.CreatedAt, string.Create(CultureInfo.InvariantCulture, $"{last.Number}/{last.InstanceId}"));
+
+    private static BookmarkCursor? ReadCursor(string? text)
+    {
+        if (Cursor.Read(text) is not { } after)
+            return null;
+        return after.Id.Split('/', 2) is [var number, var instance] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed)
+            ? new BookmarkCursor(after.Time, instance, parsed)
+            : throw Cursor.Bad();
+    }
 
     /// <summary>A member of a payload's text, such as <c>RunTaskStimulus { TaskId = x, TaskName = y }</c>.</summary>
     private static string? Member(string payload, string name)

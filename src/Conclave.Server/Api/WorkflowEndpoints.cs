@@ -77,7 +77,7 @@ internal static class WorkflowEndpoints
         var publish = context.Query("publish") is { } text && (bool.TryParse(text, out var isTrue)
             ? isTrue
             : throw ApiException.Bad($"'publish' must be true or false; it is '{text}'."));
-        var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag and not "*" ? tag : null;
+        var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag ? tag : null;
         var runtime = context.Runtime();
         var definition = given with { DefinitionId = definitionId };
         var graph = await runtime.Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted);
@@ -129,6 +129,11 @@ internal static class WorkflowEndpoints
     private static async Task RefuseUsedAsync(HttpContext context, string definitionId, int? version)
     {
         var store = context.Runtime().Catalog.Store;
+        // Instances may outlive what they run.
+        if (await (version is { } number
+            ? store.FindAsync(context.Tenant(), definitionId, number, context.RequestAborted)
+            : store.FindLatestAsync(context.Tenant(), definitionId, context.RequestAborted)) is null)
+            throw ApiException.NoWorkflow(definitionId);
         var running = await store.CountRunningAsync(context.Tenant(), definitionId, version, context.RequestAborted);
         var consumers = version is null ? await store.FindConsumersAsync(context.Tenant(), definitionId, context.RequestAborted) : [];
         if (running == 0 && consumers.Count == 0)
@@ -204,16 +209,23 @@ internal static class WorkflowEndpoints
         var import = context.RequestServices.GetRequiredService<ServerRuntime>().Import;
         var results = await import.ImportAsync(context.Tenant(), package, choice, context.RequestAborted);
         var isNothing = results.All(r => r.Outcome == ImportOutcome.Refused);
-        await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200);
-        if (isNothing)
-            context.Response.ContentType = "application/problem+json";
+        await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200, isNothing ? "application/problem+json" : null);
     }
 
     private static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
     {
         if (!context.Request.HasFormContentType)
             return await DefinitionPackage.ReadAsync("body", new MemoryStream(await context.ReadBodyAsync()), PackageLimits.Default, context.RequestAborted);
-        var form = await context.Request.ReadFormAsync(context.RequestAborted);
+        IFormCollection form;
+        try
+        {
+            form = await context.Request.ReadFormAsync(context.RequestAborted);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or (IOException and not BadHttpRequestException))
+        {
+            throw new ApiException(400, "request.malformed", $"The form cannot be read: {exception.Message}");
+        }
+
         var package = new List<PackagedDefinition>();
         foreach (var file in form.Files)
         {

@@ -245,44 +245,28 @@ internal sealed class WebhookHandler(
         var candidates = new List<(string Path, IReadOnlyDictionary<string, string> RouteData)> { (HttpEndpointPath.Normalize(Uri.UnescapeDataString(path)), new Dictionary<string, string>()) };
         candidates.AddRange(templates.Find("GET", path).Matches.Select(m => (m.Path, m.RouteData)));
         var method = context.Request.Method.ToLowerInvariant();
+        var instanceId = JsonText.CheckName("x-workflow-instance-id", Named(context, "x-workflow-instance-id", "workflowInstanceId"));
+        var correlationId = instanceId is null ? CorrelationOf(context) : null;
         foreach (var (candidate, routeData) in candidates)
         {
             var key = BookmarkKey.Of("Elsa.HttpEndpoint", candidate, method);
-            var waiting = await server.Runtime.Instances.FindWaitingAsync(Tenants.Default, "Elsa.HttpEndpoint", key, 100, context.RequestAborted);
-            if (waiting.Count == 0)
-                continue;
-            return (await ChooseAsync(context, waiting), routeData);
+            // Two are enough to know that one alone is not meant.
+            var waiting = await FindAsync(new BookmarkFilter(key, instanceId, correlationId), 2);
+            if (waiting.Count == 1)
+                return (waiting[0], routeData);
+            if (waiting.Count > 1)
+                throw new ApiException(409, "http_endpoint.ambiguous", "Several instances wait at this path. Name one in the header x-workflow-instance-id or x-correlation-id, or give each a path of its own.");
+            if ((instanceId ?? correlationId) is not null && (await FindAsync(new BookmarkFilter(key), 1)).Count > 0)
+                throw new ApiException(404, "http_endpoint.not_found", "The instance that the request names does not wait here.");
         }
 
         return null;
+
+        Task<List<StoredBookmark>> FindAsync(BookmarkFilter filter, int limit) =>
+            server.Runtime.Instances.FindWaitingAsync(Tenants.Default, "Elsa.HttpEndpoint", filter, null, limit, context.RequestAborted);
     }
 
-    /// <summary>Who of several that wait at one path is meant, by the instance or correlation id that the request names.</summary>
-    private async Task<StoredBookmark> ChooseAsync(HttpContext context, List<StoredBookmark> waiting)
-    {
-        if (Named(context, "x-workflow-instance-id", "workflowInstanceId") is { } instanceId)
-            waiting = waiting.FindAll(b => b.InstanceId == instanceId);
-        else if (CorrelationOf(context) is { } correlationId)
-        {
-            var meant = new List<StoredBookmark>();
-            foreach (var bookmark in waiting)
-            {
-                if ((await server.Runtime.Instances.FindAsync(Tenants.Default, bookmark.InstanceId, context.RequestAborted))?.CorrelationId == correlationId)
-                    meant.Add(bookmark);
-            }
-
-            waiting = meant;
-        }
-
-        return waiting.Count switch
-        {
-            0 => throw new ApiException(404, "http_endpoint.not_found", "The instance that the request names does not wait here."),
-            1 => waiting[0],
-            _ => throw new ApiException(409, "http_endpoint.ambiguous", "Several instances wait at this path. Name one in the header x-workflow-instance-id or x-correlation-id, or give each a path of its own."),
-        };
-    }
-
-    private static string? CorrelationOf(HttpContext context) => Named(context, "x-correlation-id", "correlationId");
+    private static string? CorrelationOf(HttpContext context) => JsonText.CheckName("x-correlation-id", Named(context, "x-correlation-id", "correlationId"));
 
     private static string? Named(HttpContext context, string header, string query) =>
         context.Request.Headers[header].ToString() is { Length: > 0 } inHeader ? inHeader : context.Query(query);

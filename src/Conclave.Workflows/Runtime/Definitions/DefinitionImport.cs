@@ -19,6 +19,9 @@ public sealed class DefinitionImport(
     /// </summary>
     public Func<string, StoredDefinition, CancellationToken, ValueTask>? Saved { get; init; }
 
+    private static readonly DefinitionProblem NotPublished = new("import.not_published",
+        "The workflow has errors, so it cannot be published, and nothing was saved. Correct them, or import it without publishing to keep it as a draft.");
+
     /// <summary>Imports definitions; those that others of the package use come first.</summary>
     /// <param name="tenant">Owner of the workflows.</param>
     /// <param name="package">What <see cref="DefinitionPackage"/> read.</param>
@@ -64,8 +67,7 @@ public sealed class DefinitionImport(
             var problems = await ProblemsAsync(tenant, definition, cancellationToken);
             if (publishes && problems.Any(p => p.Severity == ProblemSeverity.Error))
             {
-                return Refused(entry, [.. problems, new("import.not_published",
-                    "The workflow has errors, so it cannot be published, and nothing was saved. Correct them, or import it without publishing to keep it as a draft.")]);
+                return Refused(entry, [.. problems, NotPublished]);
             }
 
             if (latest is null && await store.FindAsync(tenant, definition.Id, cancellationToken) is not null)
@@ -83,6 +85,11 @@ public sealed class DefinitionImport(
         catch (WorkflowException exception) when (exception is not DefinitionConflictException)
         {
             return Refused(entry, new DefinitionProblem(exception.Code, exception.Message));
+        }
+        catch (WorkflowDefinitionException exception)
+        {
+            // What is only known when it is published: where it listens, and whether another does.
+            return Refused(entry, [.. exception.Problems, NotPublished]);
         }
         catch (PostgresException exception) when (IsAboutTheContent(exception))
         {

@@ -29,6 +29,9 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     /// <summary>Channel that tells which workflow changed, as <c>tenant:definitionId</c>.</summary>
     public const string Channel = "conclave_definition";
 
+    /// <summary>Expected hash that every version has: the workflow must exist.</summary>
+    public const string AnyHash = "*";
+
     private const string Columns =
         "id, definition_id, version, is_latest, is_published, content, content_hash, updated_at";
 
@@ -55,7 +58,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     /// <param name="tenant">Owner of the workflow.</param>
     /// <param name="definition">What to save; its version number and flags are ignored.</param>
     /// <param name="publish">Whether the saved version is published at once.</param>
-    /// <param name="expectedHash">Hash of the version that was edited; null overwrites whatever is there.</param>
+    /// <param name="expectedHash">Hash of the version that was edited, or <see cref="AnyHash"/>; null overwrites whatever is there.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
     /// <exception cref="DefinitionConflictException">Somebody else saved in between; nothing was changed.</exception>
     /// <exception cref="WorkflowException">The workflow is read-only.</exception>
@@ -68,8 +71,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         var latest = await FindAsync(connection, "is_latest", tenant, definition.DefinitionId, cancellationToken);
         if (latest is { Definition.IsReadonly: true })
             throw new WorkflowException("definition.read_only", $"Workflow '{definition.DefinitionId}' is read-only.");
-        if (expectedHash is not null && latest is not null && latest.Hash != expectedHash)
-            throw new DefinitionConflictException(definition.DefinitionId, expectedHash, latest.Hash);
+        if (expectedHash is not null && (latest is null || (expectedHash != AnyHash && latest.Hash != expectedHash)))
+            throw new DefinitionConflictException(definition.DefinitionId, expectedHash, latest?.Hash);
         var saved = Next(definition, latest?.Definition, publish);
         var content = Content(saved);
         var hash = Hash(saved);

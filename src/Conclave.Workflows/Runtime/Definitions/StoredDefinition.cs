@@ -72,10 +72,15 @@ public sealed record WorkflowTrigger(
 public delegate ValueTask<IReadOnlyList<WorkflowTrigger>> TriggerScan(string tenant, WorkflowDefinition definition, CancellationToken cancellationToken);
 
 /// <summary>Somebody else saved the workflow in between.</summary>
-public sealed class DefinitionConflictException(string definitionId, string expected, string actual) : WorkflowException(
+public sealed class DefinitionConflictException(string definitionId, string expected, string? actual) : WorkflowException(
     "definition.conflict",
-    $"Workflow '{definitionId}' was changed by somebody else: the version you edited has the hash {expected[..8]}, the newest one {actual[..8]}. Reload it, apply your changes and save again.")
+    actual is null
+        ? $"Workflow '{definitionId}' does not exist, or was deleted by somebody else. Save it as a new one."
+        : $"Workflow '{definitionId}' was changed by somebody else: the version you edited has the hash {Short(expected)}, the newest one {Short(actual)}. Reload it, apply your changes and save again.")
 {
-    /// <summary>Hash of the newest version.</summary>
-    public string CurrentHash { get; } = actual;
+    /// <summary>Hash of the newest version; null when there is none.</summary>
+    public string? CurrentHash { get; } = actual;
+
+    // What a client expects is anything.
+    private static string Short(string hash) => hash.Length > 8 ? hash[..8] : hash;
 }

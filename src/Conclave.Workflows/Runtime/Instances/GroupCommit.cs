@@ -66,13 +66,8 @@ public sealed partial class GroupCommit : IAsyncDisposable
             group.Clear();
             while (group.Count < _largestGroup && _pending.Reader.TryRead(out var pending))
                 group.Add(pending);
-            // A guard looks at what is stored: two of one transaction would not see each other.
-            var guarded = group.Where(p => p.Commit.Guards.Count > 0).Skip(1).ToList();
-            group.RemoveAll(guarded.Contains);
             if (group.Count > 0)
                 await StoreTogetherAsync(group);
-            foreach (var single in guarded)
-                await StoreTogetherAsync([single]);
         }
     }
 

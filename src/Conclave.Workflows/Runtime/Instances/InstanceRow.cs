@@ -74,5 +74,18 @@ public readonly record struct InstanceCursor(DateTimeOffset CreatedAt, string Id
 /// <param name="Payload">Payload as text.</param>
 /// <param name="DueAt">When it is due by itself; null when it waits for somebody.</param>
 /// <param name="CreatedAt">Since when it waits.</param>
+/// <param name="DefinitionId">Workflow of the instance.</param>
 public sealed record StoredBookmark(
-    string InstanceId, int Number, string Name, string ActivityId, string Payload, DateTimeOffset? DueAt, DateTimeOffset CreatedAt);
+    string InstanceId, int Number, string Name, string ActivityId, string Payload, DateTimeOffset? DueAt, DateTimeOffset CreatedAt, string DefinitionId);
+
+/// <summary>Which bookmarks of a name are meant; null for all.</summary>
+/// <param name="Key">Key of the stimulus.</param>
+/// <param name="InstanceId">Instance that waits.</param>
+/// <param name="CorrelationId">Correlation id that the instance has now.</param>
+public sealed record BookmarkFilter(byte[]? Key = null, string? InstanceId = null, string? CorrelationId = null);
+
+/// <summary>A place in a list of bookmarks.</summary>
+/// <param name="CreatedAt">Since when the last one waits that was shown.</param>
+/// <param name="InstanceId">Its instance.</param>
+/// <param name="Number">Its number.</param>
+public sealed record BookmarkCursor(DateTimeOffset CreatedAt, string InstanceId, int Number);

@@ -3,6 +3,7 @@ using System.Text;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
@@ -160,20 +161,32 @@ public sealed class InstanceStore(NpgsqlDataSource database)
     /// <summary>Lists what waits for a stimulus of a name, oldest first.</summary>
     /// <param name="tenant">Whose.</param>
     /// <param name="name">Name of the stimulus.</param>
-    /// <param name="key">Key of the stimulus; null for every one of that name.</param>
+    /// <param name="filter">Which.</param>
+    /// <param name="after">The last one that was shown; null begins with the oldest.</param>
     /// <param name="limit">Most bookmarks.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
-    public async Task<List<StoredBookmark>> FindWaitingAsync(string tenant, string name, byte[]? key, int limit, CancellationToken cancellationToken)
+    public async Task<List<StoredBookmark>> FindWaitingAsync(
+        string tenant, string name, BookmarkFilter filter, BookmarkCursor? after, int limit, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
-            select instance_id, number, name, activity_id, payload, due_at, created_at
-              from conclave.bookmark
-             where tenant = $1 and name = $2 and ($3::bytea is null or hash = $3)
-             order by created_at, instance_id, number
-             limit $4
+            select b.instance_id, b.number, b.name, b.activity_id, b.payload, b.due_at, b.created_at, i.definition_id
+              from conclave.bookmark b
+              join conclave.workflow_instance i on i.tenant = b.tenant and i.id = b.instance_id
+             where b.tenant = $1 and b.name = $2
+               and ($3::bytea is null or b.hash = $3)
+               and ($4::text is null or b.instance_id = $4)
+               and ($5::text is null or i.correlation_id = $5)
+               and ($6::timestamptz is null or (b.created_at, b.instance_id, b.number) > ($6, $7, $8))
+             order by b.created_at, b.instance_id, b.number
+             limit $9
             """);
         Add(command.Parameters, tenant, name);
-        command.Parameters.AddBytes(key);
+        command.Parameters.AddBytes(filter.Key);
+        command.Parameters.AddText(filter.InstanceId);
+        command.Parameters.AddText(filter.CorrelationId);
+        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.TimestampTz, Value = (object?)after?.CreatedAt.ToUniversalTime() ?? DBNull.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = after?.InstanceId ?? "" });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = after?.Number ?? 0 });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
         var found = new List<StoredBookmark>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -186,7 +199,8 @@ public sealed class InstanceStore(NpgsqlDataSource database)
                 reader.GetString(3),
                 reader.GetString(4),
                 reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5),
-                reader.GetFieldValue<DateTimeOffset>(6)));
+                reader.GetFieldValue<DateTimeOffset>(6),
+                reader.GetString(7)));
         }
 
         return found;
