@@ -1,3 +1,4 @@
+using System.Data;
 using System.Threading.Channels;
 using Conclave.Workflows.Runtime.Queue;
 using Microsoft.Extensions.Logging;
@@ -133,9 +134,21 @@ public sealed partial class GroupCommit : IAsyncDisposable
 
     private async Task StoreAsync(IReadOnlyList<InstanceCommit> group)
     {
-        await using var batch = _database.CreateBatch();
+        await using var connection = await _database.OpenConnectionAsync();
+        await using var batch = connection.CreateBatch();
         CommitSql.Add(batch, group, _owner, _lease);
-        await batch.ExecuteNonQueryAsync();
+        try
+        {
+            await batch.ExecuteNonQueryAsync();
+        }
+        catch (PostgresException)
+        {
+            // Statements that were being prepared when another failed are not what Npgsql takes them for afterwards
+            // (npgsql#6391, open in 10.0.0): a later command on this connection would read the answer of another.
+            if (connection.State == ConnectionState.Open)
+                connection.UnprepareAll();
+            throw;
+        }
     }
 
     [LoggerMessage(2201, LogLevel.Error, "{Count} bursts could not be stored. Their work is tried again.")]
