@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Conclave.Server.Hosting;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
@@ -85,6 +86,9 @@ internal static partial class Problems
 
     private static Task AnswerAsync(HttpContext context, Exception exception)
     {
+        // A command that failed while it was being prepared leaves its connection out of step (npgsql#6391): none is used again.
+        if (exception is PostgresException)
+            context.RequestServices.GetRequiredService<ServerRuntime>().Database.Clear();
         switch (exception)
         {
             case ApiException api:

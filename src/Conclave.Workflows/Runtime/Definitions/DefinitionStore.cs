@@ -403,6 +403,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         await using var command = new NpgsqlCommand("""
             insert into conclave.workflow_trigger (tenant, definition_id, version_id, activity_id, name, hash, payload, route_key)
             select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+                on conflict (tenant, route_key) where route_key is not null do nothing
             """, connection);
         command.Parameters.AddArray(triggers, t => t.Tenant);
         command.Parameters.AddArray(triggers, t => t.DefinitionId);
@@ -412,14 +413,9 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         command.Parameters.AddArray(triggers, t => t.Hash);
         command.Parameters.AddArray(triggers, t => t.Payload.GetRawText());
         command.Parameters.AddArray(triggers, t => t.RouteKey);
-        try
-        {
-            await command.ExecuteNonQueryAsync(cancellationToken);
-        }
-        catch (PostgresException exception) when (exception.ConstraintName == "workflow_trigger_route_ix")
-        {
+        // Not a command that fails: those disturb the prepared statements of their connection (npgsql#6391).
+        if (await command.ExecuteNonQueryAsync(cancellationToken) < triggers.Count)
             throw await RouteTakenAsync(tenant, definition.DefinitionId, triggers, cancellationToken);
-        }
     }
 
     private async Task<WorkflowDefinitionException> RouteTakenAsync(

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Threading.Channels;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
@@ -142,12 +143,21 @@ public sealed partial class GroupCommit : IAsyncDisposable
     {
         var started = WorkflowTelemetry.Now();
         var isStored = false;
+        await using var connection = await _database.OpenConnectionAsync();
+        await using var batch = connection.CreateBatch();
+        CommitSql.Add(batch, group, _owner, _lease);
         try
         {
-            await using var batch = _database.CreateBatch();
-            CommitSql.Add(batch, group, _owner, _lease);
             await batch.ExecuteNonQueryAsync();
             isStored = true;
+        }
+        catch (PostgresException)
+        {
+            // Statements that were being prepared when another failed are not what Npgsql takes them for afterwards
+            // (npgsql#6391, open in 10.0.0): a later command on this connection would read the answer of another.
+            if (connection.State == ConnectionState.Open)
+                connection.UnprepareAll();
+            throw;
         }
         finally
         {
