@@ -32,8 +32,10 @@ public sealed class ReferenceCaseTests
             await PublishAllAsync(server);
             foreach (var one in cases)
                 await StartAsync(server, one);
+            var rounds = 0;
             for (var open = await OpenAsync(server, cases); open.Count > 0; open = await OpenAsync(server, cases))
             {
+                Assert.True(++rounds < 10, $"Still waiting: {string.Join("; ", open)} {await server.GetAsync($"/api/instances/{open[0].Id}")}");
                 await server.KillAsync();
                 lines.AddRange(Written(server));
                 await server.DisposeAsync();
@@ -91,13 +93,16 @@ public sealed class ReferenceCaseTests
         {
             await ServerProcess.UntilAsync(async () => await IsQuietAsync(server, one.InstanceId), $"{one.File} waits or ends");
             var instance = await server.GetAsync($"/api/instances/{one.InstanceId}");
-            if (Text(instance, "status") == "Finished")
+            // A delay may end between the look at the row and that at the state.
+            if (instance.GetProperty("bookmarks").GetArrayLength() == 0)
+                instance = await server.GetAsync($"/api/instances/{one.InstanceId}");
+            // Some cases of the reference end waiting for nothing: a join that a branch never reaches.
+            if (Text(instance, "status") == "Finished" || instance.GetProperty("bookmarks").GetArrayLength() == 0)
                 continue;
             var next = instance.GetProperty("bookmarks").EnumerateArray()
                 .OrderBy(b => b.TryGetProperty("dueAt", out var due) ? due.GetDateTimeOffset() : DateTimeOffset.MinValue)
-                .ThenBy(b => Text(b, "activityId"), StringComparer.Ordinal).FirstOrDefault();
-            // None: a delay ended between the two looks.
-            open.Add((one.InstanceId, next.ValueKind == JsonValueKind.Undefined ? 0 : next.GetProperty("number").GetInt32()));
+                .ThenBy(b => Text(b, "activityId"), StringComparer.Ordinal).First();
+            open.Add((one.InstanceId, next.GetProperty("number").GetInt32()));
         }
 
         return open;
