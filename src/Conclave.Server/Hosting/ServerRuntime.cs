@@ -166,6 +166,8 @@ public sealed partial class ServerRuntime(
             given.MaxAutoPrepare = 100;
         if (!given.ContainsKey("Maximum Pool Size"))
             given.MaxPoolSize = 40;
+        // Nothing that we run leaves settings behind on a connection.
+        given.NoResetOnClose = true;
         given.ApplicationName ??= "conclave";
         builder.UseLoggerFactory(loggers);
         return builder.Build();

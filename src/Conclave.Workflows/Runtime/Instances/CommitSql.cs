@@ -33,25 +33,10 @@ internal static class CommitSql
                     incident_count, state, keeps_hold, created_at, updated_at, finished_at)
         """;
 
-    private const string UpdateSql = """
-        with updated as (
-            update conclave.workflow_instance i
-               set definition_version_id = c.definition_version_id, version = c.version, status = c.status, sub_status = c.sub_status,
-                   correlation_id = c.correlation_id, name = c.name, incident_count = c.incident_count, state = c.state,
-                   fence = i.fence + 1, owner = case when c.keeps_hold then $14 end,
-                   lease_until = case when c.keeps_hold then now() + $15 end, updated_at = c.updated_at, finished_at = c.finished_at
-              from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $16)
-                   as c(tenant, id, definition_version_id, version, status, sub_status, correlation_id, name, incident_count, state,
-                        fence, keeps_hold, updated_at, finished_at)
-             where i.tenant = c.tenant and i.id = c.id and i.fence = c.fence
-            returning 1)
-        select conclave.refuse_unless((select count(*) from updated) = cardinality($1))
-        """;
+    private const string UpdateSql =
+        "select conclave.update_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
-    private const string RemoveBookmarksSql = """
-        delete from conclave.bookmark b using unnest($1, $2, $3) as r(tenant, instance_id, number)
-         where b.tenant = r.tenant and b.instance_id = r.instance_id and b.number = r.number
-        """;
+    private const string RemoveBookmarksSql = "select conclave.remove_bookmarks($1, $2, $3)";
 
     private const string AddBookmarksSql = "select conclave.add_bookmarks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
@@ -180,9 +165,9 @@ internal static class CommitSql
         parameters.AddArray(rows, i => i.Fence);
         parameters.AddArray(rows, i => i.KeepsHold);
         parameters.AddTimes(rows, i => i.UpdatedAt);
+        parameters.AddTimes(rows, i => i.FinishedAt);
         parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
         parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
-        parameters.AddTimes(rows, i => i.FinishedAt);
     }
 
     private static void AddRemovedBookmarks(NpgsqlBatch batch, List<BookmarkId> rows)
