@@ -1,5 +1,5 @@
-using Conclave.Workflows.Runtime;
 using System.CommandLine;
+using Conclave.Workflows.Runtime;
 
 namespace Conclave.Cli.Server;
 

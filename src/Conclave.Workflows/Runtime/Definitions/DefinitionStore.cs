@@ -265,7 +265,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     {
         await using var command = database.CreateCommand("""
             select count(*) from conclave.workflow_instance
-             where tenant = $1 and definition_id = $2 and status = 0 and ($3 = 0 or version = $3)
+             where tenant collate "C" = $1 and definition_id = $2 and status = 0 and ($3 = 0 or version = $3)
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });

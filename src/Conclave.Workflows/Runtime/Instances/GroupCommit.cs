@@ -108,7 +108,7 @@ public sealed partial class GroupCommit : IAsyncDisposable
         var hasWork = false;
         foreach (var pending in group)
         {
-            hasWork |= pending.Commit.Work.Count > 0 || pending.Commit.Bookmarks.Count > 0;
+            hasWork |= pending.Commit.Work.Count > 0;
             pending.Done.SetResult(outcome);
         }
 

@@ -93,7 +93,7 @@ public sealed class InstanceStore(NpgsqlDataSource database)
         string tenant, InstanceFilter filter, InstanceCursor? after, int limit, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand();
-        var sql = new StringBuilder($"select {SummaryColumns} from conclave.workflow_instance where tenant = $1");
+        var sql = new StringBuilder($"select {SummaryColumns} from conclave.workflow_instance where tenant = $1 and tenant collate \"C\" = $1");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         if (filter.DefinitionId is { } definitionId)
             Where("definition_id =", new NpgsqlParameter<string> { TypedValue = definitionId });

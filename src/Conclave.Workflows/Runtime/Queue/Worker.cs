@@ -109,8 +109,9 @@ public sealed partial class Worker(
         }
         finally
         {
-            Interlocked.Decrement(ref _running);
-            signal.WakeLocal();
+            // Only a worker that was full has left work behind.
+            if (Interlocked.Decrement(ref _running) == _options.Concurrency - 1)
+                signal.WakeLocal();
         }
     }
 

@@ -23,8 +23,10 @@ create table conclave.workflow_instance (
     primary key (tenant, id)
 ) with (fillfactor = 70);
 
-create index workflow_instance_list_ix on conclave.workflow_instance (tenant, created_at, id);
-create index workflow_instance_definition_ix on conclave.workflow_instance (tenant, definition_id, created_at, id);
+-- These two name another collation, so that only lists, which name it too, can use them. On a table without statistics the
+-- planner would otherwise take one of them to find an instance by its id, and walk all of it.
+create index workflow_instance_list_ix on conclave.workflow_instance (tenant collate "C", created_at, id);
+create index workflow_instance_definition_ix on conclave.workflow_instance (tenant collate "C", definition_id, created_at, id);
 create index workflow_instance_correlation_ix on conclave.workflow_instance (tenant, correlation_id) where correlation_id is not null;
 create index workflow_instance_incident_ix on conclave.workflow_instance (tenant, created_at, id) where incident_count > 0;
 
@@ -43,7 +45,8 @@ create table conclave.bookmark (
     primary key (tenant, instance_id, number)
 );
 
-create index bookmark_stimulus_ix on conclave.bookmark (tenant, name, hash);
+-- With the instance, so that one of many that wait for the same thing is found at once.
+create index bookmark_stimulus_ix on conclave.bookmark (tenant, name, hash, instance_id);
 
 -- Path templates with parameters at which instances have waited, so that a request finds its bookmark. Few, and kept.
 create table conclave.http_template (

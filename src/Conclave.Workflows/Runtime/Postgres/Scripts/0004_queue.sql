@@ -266,6 +266,8 @@ begin
             insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, bookmark, payload)
             select early.tenant, early.instance_id, 2, 1, now(), early.number, s.input
               from conclave.stimulus s where s.tenant = early.tenant and s.id = found_id;
+            -- Rare enough to wake workers from inside the transaction.
+            perform pg_notify('conclave_work', '');
         end if;
         found_id := null;
     end loop;
