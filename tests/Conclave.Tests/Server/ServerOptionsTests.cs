@@ -42,7 +42,7 @@ public sealed class ServerOptionsTests
         Assert.Equal(9, exception.Problems.Count);
         Assert.Contains("'wroker' is no role. The roles are web and worker", exception.Message, StringComparison.Ordinal);
         Assert.Contains("Worker:Concurrency must be a whole number from 1 to 10000; it is '0'", exception.Message, StringComparison.Ordinal);
-        Assert.Contains("Worker:Lease must be a time from 00:00:05 to 00:10:00", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("Worker:Lease must be a time from 00:00:02 to 00:10:00", exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", exception.ToString(), StringComparison.Ordinal);
         Assert.Equal("server.settings_invalid", exception.Code);
     }

@@ -57,7 +57,7 @@ public sealed partial class InstanceOperations
                 continue;
             }
 
-            if (!variable.IsStored)
+            if (variable.IsInMemory)
             {
                 problems.Add($"'{name}' is kept in memory only and would be gone at once");
                 continue;
