@@ -1,4 +1,5 @@
 using Conclave.Server;
+using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Health;
 using Conclave.Server.Hosting;
@@ -26,6 +27,7 @@ builder.Services.AddPrometheusMetrics();
 builder.Services.AddConclaveHealth(options);
 builder.Services.AddSingleton<ServerRuntime>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
+builder.Services.AddAccounts();
 builder.Services.AddConclaveApi();
 builder.Services.AddWebhooks();
 
@@ -35,6 +37,8 @@ app.MapPrometheusMetrics();
 if (options.IsWeb)
 {
     app.UseMiddleware<StartupGate>();
+    app.UseAuthentication();
+    app.UseAuthorization();
     app.MapConclaveApi();
     app.MapWebhooks();
 }

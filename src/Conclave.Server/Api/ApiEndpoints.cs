@@ -19,15 +19,14 @@ public static class ApiEndpoints
     /// <summary>Maps the API.</summary>
     public static void MapConclaveApi(this WebApplication app)
     {
-        // Like routing, which does not tell /API from /api: the key is checked for whatever comes to these endpoints.
+        // Like routing, which does not tell /API from /api.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase), api =>
         {
             api.Use(Problems.HandleAsync);
-            api.Use(CheckKeyAsync);
             api.Use(CheckTextAsync);
             api.UseMiddleware<IdempotencyMiddleware>();
         });
-        var group = app.MapGroup("/api");
+        var group = app.MapGroup("/api").RequireAuthorization();
         WorkflowEndpoints.Map(group.MapGroup("/workflows"));
         InstanceEndpoints.Map(group.MapGroup("/instances"));
         StimulusEndpoints.Map(group);
@@ -42,7 +41,7 @@ public static class ApiEndpoints
     internal static string Tenant(this HttpContext context) => Tenants.Default;
 
     /// <summary>Who makes a request.</summary>
-    internal static string Actor(this HttpContext context) => "api-key";
+    internal static string Actor(this HttpContext context) => context.User.Identity?.Name ?? "";
 
     /// <summary>How many items a list may show.</summary>
     internal static int Limit(this HttpContext context) => context.Request.Query["limit"].ToString() switch
@@ -108,12 +107,4 @@ public static class ApiEndpoints
         context.Request.Query.Any(q => q.Key.Contains('\0') || q.Value.Any(v => v?.Contains('\0') == true))
             ? Problems.WriteAsync(context, 400, "request.malformed", "The query has a NUL character.")
             : next(context);
-
-    private static Task CheckKeyAsync(HttpContext context, RequestDelegate next)
-    {
-        if (context.RequestServices.GetRequiredService<ServerRuntime>().ApiKey.IsShownIn(context.Request.Headers.Authorization))
-            return next(context);
-        context.Response.Headers.WWWAuthenticate = "Bearer";
-        return Problems.WriteAsync(context, 401, "request.unauthorized", "The API needs its key: 'Authorization: Bearer <key>'. The server keeps it in the file 'api-key' of its data folder.");
-    }
 }

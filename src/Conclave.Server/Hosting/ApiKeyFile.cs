@@ -29,12 +29,8 @@ public sealed class ApiKeyFile
         return new ApiKeyFile(key);
     }
 
-    /// <summary>Whether a request shows the key. Takes as long for a wrong one as for the right one.</summary>
-    /// <param name="authorization">Value of the Authorization header; null when it is missing.</param>
-    public bool IsShownIn(string? authorization) =>
-        authorization is not null
-        && authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-        && CryptographicOperations.FixedTimeEquals(Hash(authorization[7..].Trim()), _hash);
+    /// <summary>Whether this is the key. Takes as long for a wrong one as for the right one.</summary>
+    public bool Is(string key) => CryptographicOperations.FixedTimeEquals(Hash(key), _hash);
 
     private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }
