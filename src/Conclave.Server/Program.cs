@@ -1,6 +1,7 @@
 using Conclave.Server;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
 using Conclave.Server.Hosting;
 using Conclave.Server.Logging;
@@ -40,6 +41,7 @@ if (options.IsWeb)
     app.UseAuthentication();
     app.UseAuthorization();
     app.MapConclaveApi();
+    app.MapElsaApi();
     app.MapWebhooks();
 }
 
