@@ -114,12 +114,14 @@ public sealed class Burst
 
             if (context.Status == ActivityStatus.Running && context.HasBookmarks)
                 Instance.Record(context, ExecutionEvent.Suspended, null);
+            // One that only scheduled others has not been executed yet. Settled contexts are used again, so this is asked before.
+            var isOpen = context.Status == ActivityStatus.Running && !context.HasBookmarks;
             await SettleAsync(context);
             if (Host.LogSink is { } sink && Instance.Log.Count >= 1024)
                 Instance.Log.Drain(Instance, sink);
             Host.AfterActivity?.Invoke();
             // Nothing left to run: the burst ends here and is stored as a whole.
-            if (commits is not null && scheduler.Count > 0 && Instance.SubStatus == WorkflowSubStatus.Executing && commits.IsAfter(item.Node))
+            if (commits is not null && scheduler.Count > 0 && Instance.SubStatus == WorkflowSubStatus.Executing && commits.IsAfter(item.Node, isOpen))
                 await commits.CommitAsync(Instance, _cancellationToken);
         }
 

@@ -56,7 +56,9 @@ public interface ICommitPoints
     bool IsBefore(ActivityNode node);
 
     /// <summary>Whether to store the instance once an activity has run and before the next one starts.</summary>
-    bool IsAfter(ActivityNode node);
+    /// <param name="node">The activity.</param>
+    /// <param name="isOpen">Whether it has only scheduled others so far, and goes on when they have ended.</param>
+    bool IsAfter(ActivityNode node, bool isOpen);
 
     /// <summary>Stores the instance; no activity is running.</summary>
     /// <param name="instance">The instance.</param>

@@ -120,6 +120,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
             Worker.Schedule = Timers.ScheduleAsync;
         }
 
+        Stimuli.ResumeNow = Worker.TryResumeAsync;
         _working = Task.Run(() => Worker.RunAsync(_drain.Token, _abort.Token), CancellationToken.None);
     }
 

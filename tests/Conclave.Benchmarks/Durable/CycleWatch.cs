@@ -13,8 +13,15 @@ internal sealed class CycleWatch
 
     public void Stored(string tenant, WorkflowInstance instance)
     {
-        if (instance.Status == WorkflowStatus.Finished && _waiting.TryRemove(instance.Id, out var waiting))
-            waiting.SetResult(new Ended(instance.UpdatedAt));
+        if (instance.Status == WorkflowStatus.Finished)
+            End(instance.Id, instance.UpdatedAt);
+    }
+
+    /// <summary>Told by the process that ran the last burst.</summary>
+    public void End(string instanceId, DateTimeOffset at)
+    {
+        if (_waiting.TryRemove(instanceId, out var waiting))
+            waiting.SetResult(new Ended(at));
     }
 
     /// <summary>When the burst was over.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Threading.Channels;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime;
@@ -8,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Conclave.Benchmarks.Durable;
 
-/// <summary>Another process that publishes the events.</summary>
+/// <summary>Another worker process, which publishes the events and tells which instances ended in it.</summary>
 internal sealed class Signaller : IAsyncDisposable
 {
     public const string Argument = "--signal";
@@ -16,21 +17,27 @@ internal sealed class Signaller : IAsyncDisposable
     private readonly Process _process;
     private readonly Channel<string> _ids = Channel.CreateUnbounded<string>();
     private readonly Task _writing;
+    private readonly Task _reading;
 
-    private Signaller(Process process)
+    private Signaller(Process process, CycleWatch cycles)
     {
         _process = process;
-        _writing = Task.Run(WriteAsync);
+        _writing = Task.Run(() => WriteAsync(_ids.Reader, process.StandardInput));
+        _reading = Task.Run(async () =>
+        {
+            while (await process.StandardOutput.ReadLineAsync() is { } id)
+                cycles.End(id, DateTimeOffset.UtcNow);
+        });
     }
 
-    public static Signaller Start(string connectionString)
+    public static Signaller Start(string connectionString, CycleWatch cycles)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
         foreach (var argument in Environment.GetCommandLineArgs().Take(1).Where(a => a.EndsWith(".dll", StringComparison.Ordinal) && Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"))
             start.ArgumentList.Add(argument);
         start.ArgumentList.Add(Argument);
         start.Environment["CONCLAVE_BENCH_DATABASE"] = connectionString;
-        return new Signaller(Process.Start(start)!);
+        return new Signaller(Process.Start(start)!, cycles);
     }
 
     public void Signal(string instanceId) => _ids.Writer.TryWrite(instanceId);
@@ -46,7 +53,14 @@ internal sealed class Signaller : IAsyncDisposable
             new WorkflowServices(),
             NullLoggerFactory.Instance,
             TimeProvider.System);
-        await runtime.StartAsync(isWorker: false, default);
+        await runtime.StartAsync(isWorker: true, default);
+        var ended = Channel.CreateUnbounded<string>();
+        runtime.Runner.BurstStored += (_, instance) =>
+        {
+            if (instance.Status == WorkflowStatus.Finished)
+                ended.Writer.TryWrite(instance.Id);
+        };
+        var telling = Task.Run(() => WriteAsync(ended.Reader, Console.Out));
         var ids = Channel.CreateUnbounded<string>();
         var senders = Enumerable.Range(0, 32).Select(_ => Task.Run(async () =>
         {
@@ -57,6 +71,8 @@ internal sealed class Signaller : IAsyncDisposable
             ids.Writer.TryWrite(id);
         ids.Writer.Complete();
         await Task.WhenAll(senders);
+        ended.Writer.Complete();
+        await telling;
     }
 
     public async ValueTask DisposeAsync()
@@ -64,17 +80,21 @@ internal sealed class Signaller : IAsyncDisposable
         _ids.Writer.Complete();
         await _writing;
         _process.StandardInput.Close();
+        await _reading;
         await _process.WaitForExitAsync();
         _process.Dispose();
     }
 
-    private async Task WriteAsync()
+    private static async Task WriteAsync(ChannelReader<string> ids, TextWriter writer)
     {
-        while (await _ids.Reader.WaitToReadAsync())
+        var lines = new StringBuilder();
+        while (await ids.WaitToReadAsync())
         {
-            while (_ids.Reader.TryRead(out var id))
-                await _process.StandardInput.WriteLineAsync(id);
-            await _process.StandardInput.FlushAsync();
+            while (ids.TryRead(out var id))
+                lines.Append(id).Append('\n');
+            await writer.WriteAsync(lines);
+            await writer.FlushAsync();
+            lines.Clear();
         }
     }
 }

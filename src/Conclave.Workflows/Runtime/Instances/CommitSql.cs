@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
-/// <summary>The statements of a commit. Each works on arrays, so that their number does not grow with the group.</summary>
+/// <summary>The statements of a commit: one a row for what nearly every burst writes, arrays for the rest.</summary>
 internal static class CommitSql
 {
     private const string GuardLockSql = """
@@ -21,52 +21,42 @@ internal static class CommitSql
                and (g.correlation_id is null or i.correlation_id = g.correlation_id)))
         """;
 
+    private const string LockBookmarkSql = "select conclave.lock_bookmark($1, $2, $3, $4, $5)";
+
     private const string InsertSql = """
         insert into conclave.workflow_instance
-            (tenant, id, definition_id, definition_version_id, version, status, sub_status, correlation_id, name, parent_id,
-             incident_count, state, owner, lease_until, created_at, updated_at, finished_at)
-        select c.tenant, c.id, c.definition_id, c.definition_version_id, c.version, c.status, c.sub_status, c.correlation_id, c.name,
-               c.parent_id, c.incident_count, c.state, case when c.keeps_hold then $17 end, case when c.keeps_hold then now() + $18 end,
-               c.created_at, c.updated_at, c.finished_at
-          from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-               as c(tenant, id, definition_id, definition_version_id, version, status, sub_status, correlation_id, name, parent_id,
-                    incident_count, state, keeps_hold, created_at, updated_at, finished_at)
+            (tenant, id, definition_version_id, version, status, sub_status, correlation_id, name, incident_count, state,
+             owner, lease_until, updated_at, finished_at, definition_id, parent_id, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, $13, $14, $15, $16, $17)
         """;
 
-    private const string UpdateSql =
-        "select conclave.update_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    private const string UpdateSql = "select conclave.update_instance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13, $14)";
 
-    private const string RemoveBookmarksSql = "select conclave.remove_bookmarks($1, $2, $3)";
+    private const string TakeBookmarkSql = "select conclave.take_bookmark($1, $2, $3)";
 
-    private const string AddBookmarksSql = "select conclave.add_bookmarks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    private const string RemoveBookmarkSql = "delete from conclave.bookmark where tenant = $1 and instance_id = $2 and number = $3";
 
-    private const string AddTemplatesSql = """
-        insert into conclave.http_template (tenant, template) select distinct * from unnest($1, $2) on conflict do nothing
-        """;
+    private const string AddBookmarkSql = "select conclave.add_bookmark($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+    private const string AddTemplateSql = "insert into conclave.http_template (tenant, template) values ($1, $2) on conflict do nothing";
 
     private const string JournalSql = """
-        insert into conclave.journal (tenant, instance_id, first_sequence, count, entries, created_at)
-        select * from unnest($1, $2, $3, $4, $5, $6)
+        insert into conclave.journal (tenant, instance_id, first_sequence, count, entries, created_at) values ($1, $2, $3, $4, $5, $6)
         """;
 
     private const string BlobSql = """
-        insert into conclave.blob (tenant, instance_id, hash, content) select * from unnest($1, $2, $3, $4) on conflict do nothing
+        insert into conclave.blob (tenant, instance_id, hash, content) values ($1, $2, $3, $4) on conflict do nothing
         """;
 
-    private const string RemoveBlobsSql = """
-        delete from conclave.blob b using unnest($1, $2, $3) as r(tenant, instance_id, hash)
-         where b.tenant = r.tenant and b.instance_id = r.instance_id and b.hash = r.hash
-        """;
+    private const string RemoveBlobSql = "delete from conclave.blob where tenant = $1 and instance_id = $2 and hash = $3";
 
     private const string OperationSql = """
         insert into conclave.instance_operation (tenant, instance_id, sequence, operation, actor, reason, details, created_at)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
         """;
 
     private const string ReplySql = """
-        update conclave.http_reply h set instance_id = r.instance_id, reply = r.reply, expires_at = now() + r.keep
-          from unnest($1, $2, $3, $4, $5, $6) as r(tenant, scope, key, instance_id, reply, keep)
-         where h.tenant = r.tenant and h.scope = r.scope and h.key = r.key
+        update conclave.http_reply set instance_id = $4, reply = $5, expires_at = now() + $6 where tenant = $1 and scope = $2 and key = $3
         """;
 
     /// <summary>Adds the statements that store a group.</summary>
@@ -78,20 +68,47 @@ internal static class CommitSql
     {
         var instances = All(group, c => c.Instances);
         var guards = All(group, c => c.Guards);
-        Add(batch, guards, (b, rows) => AddGuards(b, GuardLockSql, rows));
-        Add(batch, instances.FindAll(i => i.Fence == 0), (b, rows) => AddInserts(b, rows, owner, lease));
+        var bookmarks = All(group, c => c.Bookmarks);
+        AddAll(batch, guards, (b, rows) => AddGuards(b, GuardLockSql, rows));
+        // Locks come before rows, as in the delivery of a stimulus, and in one order in every commit.
+        if (bookmarks.Count > 1)
+            bookmarks.Sort(BookmarkWrite.CompareKeys);
+        foreach (var bookmark in bookmarks)
+            AddLock(batch, bookmark);
+        foreach (var instance in instances)
+        {
+            if (instance.Fence == 0)
+                AddInsert(batch, instance, owner, lease);
+        }
+
         // After the inserts, so that two of one group see each other.
-        Add(batch, guards, (b, rows) => AddGuards(b, GuardSql, rows).AddArray(rows, g => g.InstanceId));
-        Add(batch, instances.FindAll(i => i.Fence > 0), (b, rows) => AddUpdates(b, rows, owner, lease));
-        Add(batch, All(group, c => c.RemovedBookmarks), AddRemovedBookmarks);
-        Add(batch, All(group, c => c.Bookmarks), AddBookmarks);
-        Add(batch, All(group, c => c.Work), (b, rows) => WorkQueue.AddColumns(New(b, WorkQueue.EnqueueSql), rows));
-        Add(batch, All(group, c => c.Done), (b, rows) => New(b, WorkQueue.FinishSql).AddArray(rows, id => id));
-        Add(batch, All(group, c => c.Blobs), (b, rows) => AddBlobs(b, BlobSql, rows).AddArray(rows, r => r.Content));
-        Add(batch, All(group, c => c.RemovedBlobs), (b, rows) => AddBlobs(b, RemoveBlobsSql, rows));
-        Add(batch, All(group, c => c.Journal), AddJournal);
-        Add(batch, All(group, c => c.Operations), AddOperations);
-        Add(batch, All(group, c => c.Replies), AddReplies);
+        AddAll(batch, guards, (b, rows) => AddGuards(b, GuardSql, rows).AddArray(rows, g => g.InstanceId));
+        foreach (var instance in instances)
+        {
+            if (instance.Fence > 0)
+                AddRow(batch, UpdateSql, instance, owner, lease).AddValue(instance.Fence);
+        }
+
+        foreach (var commit in group)
+        {
+            foreach (var taken in commit.TakenBookmarks)
+                AddKey(batch, TakeBookmarkSql, taken);
+            foreach (var removed in commit.RemovedBookmarks)
+                AddKey(batch, RemoveBookmarkSql, removed);
+        }
+
+        foreach (var bookmark in bookmarks)
+            AddBookmark(batch, bookmark);
+        AddAll(batch, All(group, c => c.Work), (b, rows) => WorkQueue.AddColumns(New(b, WorkQueue.EnqueueSql), rows));
+        foreach (var commit in group)
+        {
+            if (commit.Claimed is { } claimed)
+                WorkQueue.AddClaimed(New(batch, WorkQueue.AddClaimedSql), claimed, owner, lease);
+        }
+
+        AddAll(batch, All(group, c => c.Done), (b, rows) => New(b, WorkQueue.FinishSql).AddArray(rows, id => id));
+        foreach (var commit in group)
+            AddRest(batch, commit);
     }
 
     private static List<T> All<T>(IReadOnlyList<InstanceCommit> group, Func<InstanceCommit, List<T>> rows)
@@ -104,7 +121,7 @@ internal static class CommitSql
         return all;
     }
 
-    private static void Add<T>(NpgsqlBatch batch, List<T> rows, Action<NpgsqlBatch, List<T>> add)
+    private static void AddAll<T>(NpgsqlBatch batch, List<T> rows, Action<NpgsqlBatch, List<T>> add)
     {
         if (rows.Count > 0)
             add(batch, rows);
@@ -126,120 +143,131 @@ internal static class CommitSql
         return parameters;
     }
 
-    private static void AddInserts(NpgsqlBatch batch, List<InstanceWrite> rows, Guid owner, TimeSpan lease)
-    {
-        var parameters = New(batch, InsertSql);
-        parameters.AddArray(rows, i => i.Tenant);
-        parameters.AddArray(rows, i => i.Id);
-        parameters.AddArray(rows, i => i.DefinitionId);
-        parameters.AddArray(rows, i => i.DefinitionVersionId);
-        parameters.AddArray(rows, i => i.Version);
-        parameters.AddArray(rows, i => (short)i.Status);
-        parameters.AddArray(rows, i => (short)i.SubStatus);
-        parameters.AddArray(rows, i => i.CorrelationId);
-        parameters.AddArray(rows, i => i.Name);
-        parameters.AddArray(rows, i => i.ParentId);
-        parameters.AddArray(rows, i => i.IncidentCount);
-        parameters.AddArray(rows, i => i.State);
-        parameters.AddArray(rows, i => i.KeepsHold);
-        parameters.AddTimes(rows, i => i.CreatedAt);
-        parameters.AddTimes(rows, i => i.UpdatedAt);
-        parameters.AddTimes(rows, i => i.FinishedAt);
-        parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
-        parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
-    }
-
-    private static void AddUpdates(NpgsqlBatch batch, List<InstanceWrite> rows, Guid owner, TimeSpan lease)
-    {
-        var parameters = New(batch, UpdateSql);
-        parameters.AddArray(rows, i => i.Tenant);
-        parameters.AddArray(rows, i => i.Id);
-        parameters.AddArray(rows, i => i.DefinitionVersionId);
-        parameters.AddArray(rows, i => i.Version);
-        parameters.AddArray(rows, i => (short)i.Status);
-        parameters.AddArray(rows, i => (short)i.SubStatus);
-        parameters.AddArray(rows, i => i.CorrelationId);
-        parameters.AddArray(rows, i => i.Name);
-        parameters.AddArray(rows, i => i.IncidentCount);
-        parameters.AddArray(rows, i => i.State);
-        parameters.AddArray(rows, i => i.Fence);
-        parameters.AddArray(rows, i => i.KeepsHold);
-        parameters.AddTimes(rows, i => i.UpdatedAt);
-        parameters.AddTimes(rows, i => i.FinishedAt);
-        parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
-        parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
-    }
-
-    private static void AddRemovedBookmarks(NpgsqlBatch batch, List<BookmarkId> rows)
-    {
-        var parameters = New(batch, RemoveBookmarksSql);
-        parameters.AddArray(rows, b => b.Tenant);
-        parameters.AddArray(rows, b => b.InstanceId);
-        parameters.AddArray(rows, b => b.Number);
-    }
-
-    private static void AddBookmarks(NpgsqlBatch batch, List<BookmarkWrite> rows)
-    {
-        var parameters = New(batch, AddBookmarksSql);
-        parameters.AddArray(rows, b => b.Id.Tenant);
-        parameters.AddArray(rows, b => b.Id.InstanceId);
-        parameters.AddArray(rows, b => b.Id.Number);
-        parameters.AddArray(rows, b => b.Name);
-        parameters.AddArray(rows, b => b.Hash);
-        parameters.AddArray(rows, b => b.CorrelationId);
-        parameters.AddArray(rows, b => b.ActivityId);
-        parameters.AddArray(rows, b => b.Payload);
-        parameters.AddTimes(rows, b => b.DueAt);
-        parameters.AddTimes(rows, b => b.CreatedAt);
-        var templates = rows.FindAll(b => b.HttpTemplate is not null);
-        if (templates.Count == 0)
-            return;
-        parameters = New(batch, AddTemplatesSql);
-        parameters.AddArray(templates, b => b.Id.Tenant);
-        parameters.AddArray(templates, b => b.HttpTemplate!);
-    }
-
-    private static void AddJournal(NpgsqlBatch batch, List<JournalWrite> rows)
-    {
-        var parameters = New(batch, JournalSql);
-        parameters.AddArray(rows, j => j.Tenant);
-        parameters.AddArray(rows, j => j.InstanceId);
-        parameters.AddArray(rows, j => j.FirstSequence);
-        parameters.AddArray(rows, j => j.Count);
-        parameters.AddArray(rows, j => j.Entries);
-        parameters.AddTimes(rows, j => j.CreatedAt);
-    }
-
-    private static NpgsqlParameterCollection AddBlobs(NpgsqlBatch batch, string sql, List<BlobWrite> rows)
+    /// <summary>What inserts and updates have in common: the first 14 parameters.</summary>
+    private static NpgsqlParameterCollection AddRow(NpgsqlBatch batch, string sql, InstanceWrite row, Guid owner, TimeSpan lease)
     {
         var parameters = New(batch, sql);
-        parameters.AddArray(rows, b => b.Tenant);
-        parameters.AddArray(rows, b => b.InstanceId);
-        parameters.AddArray(rows, b => b.Hash);
+        parameters.AddValue(row.Tenant);
+        parameters.AddValue(row.Id);
+        parameters.AddValue(row.DefinitionVersionId);
+        parameters.AddValue(row.Version);
+        parameters.AddValue((short)row.Status);
+        parameters.AddValue((short)row.SubStatus);
+        parameters.AddText(row.CorrelationId);
+        parameters.AddText(row.Name);
+        parameters.AddValue(row.IncidentCount);
+        parameters.AddValue(row.State);
+        parameters.AddUuid(row.KeepsHold ? owner : null);
+        parameters.AddInterval(row.KeepsHold ? lease : null);
+        parameters.AddTime(row.UpdatedAt);
+        parameters.AddTime(row.FinishedAt);
         return parameters;
     }
 
-    private static void AddOperations(NpgsqlBatch batch, List<OperationWrite> rows)
+    private static void AddInsert(NpgsqlBatch batch, InstanceWrite row, Guid owner, TimeSpan lease)
     {
-        var parameters = New(batch, OperationSql);
-        parameters.AddArray(rows, o => o.Tenant);
-        parameters.AddArray(rows, o => o.InstanceId);
-        parameters.AddArray(rows, o => o.Sequence);
-        parameters.AddArray(rows, o => o.Operation);
-        parameters.AddArray(rows, o => o.Actor);
-        parameters.AddArray(rows, o => o.Reason);
-        parameters.AddArray(rows, o => o.Details);
-        parameters.AddTimes(rows, o => o.CreatedAt);
+        var parameters = AddRow(batch, InsertSql, row, owner, lease);
+        parameters.AddValue(row.DefinitionId);
+        parameters.AddText(row.ParentId);
+        parameters.AddTime(row.CreatedAt);
     }
 
-    private static void AddReplies(NpgsqlBatch batch, List<ReplyWrite> rows)
+    private static void AddKey(NpgsqlBatch batch, string sql, BookmarkId id)
+    {
+        var parameters = New(batch, sql);
+        parameters.AddValue(id.Tenant);
+        parameters.AddValue(id.InstanceId);
+        parameters.AddValue(id.Number);
+    }
+
+    private static void AddLock(NpgsqlBatch batch, BookmarkWrite bookmark)
+    {
+        // Timers wait for nobody.
+        if (bookmark.DueAt is not null)
+            return;
+        var parameters = New(batch, LockBookmarkSql);
+        parameters.AddValue(bookmark.Id.Tenant);
+        parameters.AddValue(bookmark.Id.InstanceId);
+        parameters.AddValue(bookmark.Name);
+        parameters.AddValue(bookmark.Hash);
+        parameters.AddText(bookmark.CorrelationId);
+    }
+
+    private static void AddBookmark(NpgsqlBatch batch, BookmarkWrite bookmark)
+    {
+        var parameters = New(batch, AddBookmarkSql);
+        parameters.AddValue(bookmark.Id.Tenant);
+        parameters.AddValue(bookmark.Id.InstanceId);
+        parameters.AddValue(bookmark.Id.Number);
+        parameters.AddValue(bookmark.Name);
+        parameters.AddValue(bookmark.Hash);
+        parameters.AddText(bookmark.CorrelationId);
+        parameters.AddValue(bookmark.ActivityId);
+        parameters.AddValue(bookmark.Payload);
+        parameters.AddTime(bookmark.DueAt);
+        parameters.AddTime(bookmark.CreatedAt);
+        if (bookmark.HttpTemplate is null)
+            return;
+        parameters = New(batch, AddTemplateSql);
+        parameters.AddValue(bookmark.Id.Tenant);
+        parameters.AddValue(bookmark.HttpTemplate);
+    }
+
+    private static void AddRest(NpgsqlBatch batch, InstanceCommit commit)
+    {
+        foreach (var blob in commit.Blobs)
+            AddBlob(batch, BlobSql, blob).AddValue(blob.Content);
+        foreach (var blob in commit.RemovedBlobs)
+            AddBlob(batch, RemoveBlobSql, blob);
+        foreach (var entries in commit.Journal)
+            AddJournal(batch, entries);
+        foreach (var operation in commit.Operations)
+            AddOperation(batch, operation);
+        foreach (var reply in commit.Replies)
+            AddReply(batch, reply);
+    }
+
+    private static NpgsqlParameterCollection AddBlob(NpgsqlBatch batch, string sql, BlobWrite blob)
+    {
+        var parameters = New(batch, sql);
+        parameters.AddValue(blob.Tenant);
+        parameters.AddValue(blob.InstanceId);
+        parameters.AddValue(blob.Hash);
+        return parameters;
+    }
+
+    private static void AddJournal(NpgsqlBatch batch, JournalWrite entries)
+    {
+        var parameters = New(batch, JournalSql);
+        parameters.AddValue(entries.Tenant);
+        parameters.AddValue(entries.InstanceId);
+        parameters.AddValue(entries.FirstSequence);
+        parameters.AddValue(entries.Count);
+        parameters.AddValue(entries.Entries);
+        parameters.AddTime(entries.CreatedAt);
+    }
+
+    private static void AddOperation(NpgsqlBatch batch, OperationWrite operation)
+    {
+        var parameters = New(batch, OperationSql);
+        parameters.AddValue(operation.Tenant);
+        parameters.AddValue(operation.InstanceId);
+        parameters.AddValue(operation.Sequence);
+        parameters.AddValue(operation.Operation);
+        parameters.AddValue(operation.Actor);
+        parameters.AddText(operation.Reason);
+        parameters.AddText(operation.Details);
+        parameters.AddTime(operation.CreatedAt);
+    }
+
+    private static void AddReply(NpgsqlBatch batch, ReplyWrite reply)
     {
         var parameters = New(batch, ReplySql);
-        parameters.AddArray(rows, r => r.Tenant);
-        parameters.AddArray(rows, r => r.Scope);
-        parameters.AddArray(rows, r => r.Key);
-        parameters.AddArray(rows, r => r.InstanceId);
-        parameters.AddArray(rows, r => r.Reply);
-        parameters.AddArray(rows, r => r.Keep);
+        parameters.AddValue(reply.Tenant);
+        parameters.AddValue(reply.Scope);
+        parameters.AddValue(reply.Key);
+        parameters.AddValue(reply.InstanceId);
+        parameters.AddValue(reply.Reply);
+        parameters.AddValue(reply.Keep);
     }
 }

@@ -1,3 +1,4 @@
+using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 
 namespace Conclave.Workflows.Runtime.Instances;
@@ -17,21 +18,27 @@ internal static class CommitStrategy
     /// <param name="workflow">The workflow that runs.</param>
     /// <param name="node">The activity.</param>
     /// <param name="isStored">Whether the instance is stored at all.</param>
-    public static bool IsBefore(WorkflowDefinition workflow, ActivityNode node, bool isStored)
+    /// <param name="isHeld">Whether nobody else may run it.</param>
+    public static bool IsBefore(WorkflowDefinition workflow, ActivityNode node, bool isStored, bool isHeld)
     {
         var own = node.CommitStrategyName;
         if (!string.IsNullOrEmpty(own))
             return Is(own, "CommitAlways") || Is(own, "Executing");
-        return (node.Descriptor.HasEffect && !isStored) || Is(workflow.Options.CommitStrategyName, "ActivityExecuting");
+        // A workflow that is executed inside an activity may have effects of its own.
+        var needsHold = node.Descriptor.HasEffect || (isStored && node.Descriptor.Kind == ActivityKind.Task);
+        return (needsHold && !isHeld) || Is(workflow.Options.CommitStrategyName, "ActivityExecuting");
     }
 
     /// <summary>Whether the instance is stored after an activity.</summary>
-    public static bool IsAfter(WorkflowDefinition workflow, ActivityNode node)
+    /// <param name="workflow">The workflow that runs.</param>
+    /// <param name="node">The activity.</param>
+    /// <param name="isOpen">Whether it has only scheduled others so far.</param>
+    public static bool IsAfter(WorkflowDefinition workflow, ActivityNode node, bool isOpen)
     {
         var own = node.CommitStrategyName;
         if (!string.IsNullOrEmpty(own))
             return Is(own, "CommitAlways") || Is(own, "Executed");
-        return node.Descriptor.HasEffect || Is(workflow.Options.CommitStrategyName, "ActivityExecuted");
+        return node.Descriptor.HasEffect || (!isOpen && Is(workflow.Options.CommitStrategyName, "ActivityExecuted"));
     }
 
     /// <summary>Whether an activity must never be the reason to store the instance.</summary>

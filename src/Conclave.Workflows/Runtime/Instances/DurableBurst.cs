@@ -37,11 +37,13 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <param name="workflows">The tenant's workflows.</param>
     /// <param name="instance">The instance.</param>
     /// <param name="fence">Number of the hold; 0 for an instance that is not stored.</param>
+    /// <param name="isHeld">Whether it is held.</param>
     /// <param name="priority">How urgent the work is; what follows is as urgent.</param>
     /// <param name="stopping">Cancelled when the process stops.</param>
     public DurableBurst(
-        InstanceRunner runner, TenantWorkflows workflows, WorkflowInstance instance, long fence, WorkPriority priority, CancellationToken stopping)
+        InstanceRunner runner, TenantWorkflows workflows, WorkflowInstance instance, long fence, bool isHeld, WorkPriority priority, CancellationToken stopping)
     {
+        IsHeld = isHeld;
         _runner = runner;
         Workflows = workflows;
         Instance = instance;
@@ -107,6 +109,18 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <summary>Whether the instance is stored.</summary>
     public bool IsStored => _fence > 0;
 
+    /// <summary>
+    /// Whether nobody else may run the instance. A burst may begin without: then its first commit, which comes before anything that
+    /// it does to the world, tells whether somebody else was faster.
+    /// </summary>
+    public bool IsHeld { get; private set; }
+
+    /// <summary>Called when a commit is stored.</summary>
+    public Action? OnStored { get; init; }
+
+    /// <summary>The bookmark that the burst took without the queue; 0 for none.</summary>
+    public int TakenBookmark { get; set; }
+
     /// <summary>Whether somebody else took the instance, so that nothing more may be stored.</summary>
     public bool IsLost { get; private set; }
 
@@ -160,11 +174,11 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <summary>Adds an instance that ran inside an activity of this one and is stored with it.</summary>
     public void Add(DurableBurst child) => _children.Add(child);
 
-    bool ICommitPoints.IsBefore(ActivityNode node) => CommitStrategy.IsBefore(Instance.Graph.Definition, node, IsStored);
+    bool ICommitPoints.IsBefore(ActivityNode node) => CommitStrategy.IsBefore(Instance.Graph.Definition, node, IsStored, IsHeld);
 
-    bool ICommitPoints.IsAfter(ActivityNode node)
+    bool ICommitPoints.IsAfter(ActivityNode node, bool isOpen)
     {
-        if (CommitStrategy.IsAfter(Instance.Graph.Definition, node))
+        if (CommitStrategy.IsAfter(Instance.Graph.Definition, node, isOpen))
             return true;
         return (_journalCount > LongestJournal || Instance.Time.GetElapsedTime(_sinceCommit) > _runner.Options.CommitInterval)
             && !CommitStrategy.IsNever(node);
@@ -174,9 +188,6 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <exception cref="HoldLostException">Somebody else has taken the instance.</exception>
     async ValueTask ICommitPoints.CommitAsync(WorkflowInstance instance, CancellationToken cancellationToken)
     {
-        // From here on a crash must find the instance: work that belongs to it is there for whoever takes it up.
-        if (!IsStored && Claimed.Count == 0 && OwnWork == 0 && !IsNested)
-            OwnWork = await _runner.ClaimRunningAsync(this, cancellationToken);
         if (await CommitAsync(keepsHold: true, cancellationToken) != CommitOutcome.Stored)
             throw new HoldLostException(Instance.Id);
     }
@@ -197,7 +208,14 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     {
         if (IsLost)
             return CommitOutcome.Refused;
+        // From here on a crash must find the instance: work that belongs to it is there for whoever takes it up.
         var commit = new InstanceCommit();
+        if (keepsHold && !IsHeld && Claimed.Count == 0 && !IsNested)
+        {
+            OwnWork = await _runner.Queue.NextIdAsync(cancellationToken);
+            commit.Claimed = new ClaimedNewWork(OwnWork, new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority));
+        }
+
         await AddToAsync(commit, keepsHold, cancellationToken);
         var outcome = await _runner.StoreAsync(commit);
         if (outcome == CommitOutcome.Stored)
@@ -237,6 +255,8 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         InstanceSerializer.Write(Instance, buffer, blobs);
         AddBlobs(commit, blobs);
         commit.Instances.Add(InstanceWrite.Of(Tenant, Instance, buffer.WrittenSpan.ToArray(), _fence, keepsHold));
+        if (TakenBookmark != 0)
+            commit.TakenBookmarks.Add(new BookmarkId(Tenant, Instance.Id, TakenBookmark));
         commit.Journal.AddRange(_journal);
         commit.Operations.AddRange(_operations);
         commit.Done.AddRange(Done);
@@ -316,7 +336,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
         foreach (var number in _storedBookmarks)
         {
-            if (!waiting.Contains(number))
+            if (!waiting.Contains(number) && number != TakenBookmark)
                 commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, number));
         }
     }
@@ -329,6 +349,8 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _storedBookmarks.UnionWith(Instance.Bookmarks.Select(b => b.Number));
         _storedBlobs = _newBlobs;
         _isWaitingAgain = false;
+        IsHeld = keepsHold;
+        TakenBookmark = 0;
         _journal.Clear();
         _operations.Clear();
         _journalCount = 0;
@@ -341,6 +363,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         }
 
         _children.Clear();
+        OnStored?.Invoke();
         if (keepsHold)
             return;
         WorkflowTelemetry.BurstEnded(Instance.SubStatus, _began);

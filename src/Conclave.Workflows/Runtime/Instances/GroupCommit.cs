@@ -1,5 +1,4 @@
 using System.Data;
-using System.Threading.Channels;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Telemetry;
@@ -11,23 +10,33 @@ namespace Conclave.Workflows.Runtime.Instances;
 /// <summary>Stores bursts. Those that end while a transaction is on its way share the next one.</summary>
 /// <remarks>
 /// One transaction is one batch without a round trip in between. If any commit of a group is refused, nothing of the group is
-/// stored; each is then tried alone.
+/// stored; each is then tried alone. Whoever commits while no writer is busy writes for itself and for those that came
+/// meanwhile, then passes the turn on: a commit that is alone changes no thread.
 /// </remarks>
 public sealed partial class GroupCommit : IAsyncDisposable
 {
     /// <summary>SQLSTATE of <c>conclave.refuse_unless</c>.</summary>
     private const string RefusedState = "CC001";
 
+    // How often a writer lets others run before it takes the next group: those whose commit has just been stored are about to
+    // end their next step, and are in the group then instead of waiting for it.
+    private const int Rounds = 2;
+
     private readonly NpgsqlDataSource _database;
     private readonly WorkSignal _signal;
     private readonly Guid _owner;
     private readonly TimeSpan _lease;
     private readonly int _largestGroup;
+    private readonly int _writers;
     private readonly ILogger<GroupCommit> _logger;
-    private readonly Channel<Pending> _pending = Channel.CreateUnbounded<Pending>();
-    private readonly Task[] _writers;
+    private readonly Lock _gate = new();
+    private readonly Queue<Pending> _waiting = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _writing;
+    private int _lastGroup;
+    private bool _isClosed;
 
-    /// <summary>Starts writing.</summary>
+    /// <summary>Makes ready to write.</summary>
     /// <param name="database">The database.</param>
     /// <param name="signal">Wakes workers when a commit brought work.</param>
     /// <param name="options">Size of groups, number of writers, leases.</param>
@@ -39,8 +48,8 @@ public sealed partial class GroupCommit : IAsyncDisposable
         _owner = options.Owner;
         _lease = options.Lease;
         _largestGroup = options.LargestGroup;
+        _writers = options.Writers;
         _logger = logger;
-        _writers = [.. Enumerable.Range(0, options.Writers).Select(_ => Task.Run(WriteAsync))];
     }
 
     /// <summary>Stores a burst.</summary>
@@ -48,28 +57,69 @@ public sealed partial class GroupCommit : IAsyncDisposable
     public async Task<CommitOutcome> CommitAsync(InstanceCommit commit)
     {
         var pending = new Pending(commit);
-        ObjectDisposedException.ThrowIf(!_pending.Writer.TryWrite(pending), this);
-        return await pending.Done.Task;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            if (_writing == _writers)
+                _waiting.Enqueue(pending);
+            else
+            {
+                _writing++;
+                pending.Done.SetResult(null);
+            }
+        }
+
+        return await pending.Done.Task ?? await WriteAsync(new Pending(commit));
     }
 
     /// <summary>Waits for what is under way and stops.</summary>
     public async ValueTask DisposeAsync()
     {
-        _pending.Writer.TryComplete();
-        await Task.WhenAll(_writers);
+        lock (_gate)
+        {
+            _isClosed = true;
+            if (_writing == 0)
+                return;
+        }
+
+        await _ended.Task;
     }
 
-    private async Task WriteAsync()
+    /// <summary>Stores a commit whose turn it is, and those that wait with it.</summary>
+    private async Task<CommitOutcome> WriteAsync(Pending own)
     {
-        var group = new List<Pending>();
-        while (await _pending.Reader.WaitToReadAsync())
+        for (var round = 0; round < Rounds && _lastGroup > 1; round++)
+            await Task.Yield();
+        var group = new List<Pending> { own };
+        lock (_gate)
         {
-            group.Clear();
-            while (group.Count < _largestGroup && _pending.Reader.TryRead(out var pending))
+            while (group.Count < _largestGroup && _waiting.TryDequeue(out var pending))
                 group.Add(pending);
-            if (group.Count > 0)
-                await StoreTogetherAsync(group);
+            _lastGroup = group.Count;
         }
+
+        try
+        {
+            await StoreTogetherAsync(group);
+        }
+        finally
+        {
+            PassOn();
+        }
+
+        return (await own.Done.Task)!.Value;
+    }
+
+    private void PassOn()
+    {
+        Pending? next;
+        lock (_gate)
+        {
+            if (!_waiting.TryDequeue(out next) && --_writing == 0 && _isClosed)
+                _ended.SetResult();
+        }
+
+        next?.Done.SetResult(null);
     }
 
     private async Task StoreTogetherAsync(List<Pending> group)
@@ -170,6 +220,7 @@ public sealed partial class GroupCommit : IAsyncDisposable
 
     private sealed record Pending(InstanceCommit Commit)
     {
-        public TaskCompletionSource<CommitOutcome> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        /// <summary>How it ended; null when it is its turn to write.</summary>
+        public TaskCompletionSource<CommitOutcome?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -15,6 +15,12 @@ public sealed class InstanceCommit
     /// <summary>What they no longer wait for.</summary>
     internal List<BookmarkId> RemovedBookmarks { get; } = [];
 
+    /// <summary>What a stimulus resumed that no work of the queue stands for: somebody else may have had the same idea.</summary>
+    internal List<BookmarkId> TakenBookmarks { get; } = [];
+
+    /// <summary>Work that stands for the burst while it goes on; null for none.</summary>
+    internal ClaimedNewWork? Claimed { get; set; }
+
     /// <summary>Work that follows.</summary>
     internal List<NewWork> Work { get; } = [];
 
@@ -96,7 +102,19 @@ internal sealed record BookmarkWrite(
     string Payload,
     DateTimeOffset? DueAt,
     DateTimeOffset CreatedAt,
-    string? HttpTemplate);
+    string? HttpTemplate)
+{
+    /// <summary>Orders by what is locked.</summary>
+    public static int CompareKeys(BookmarkWrite left, BookmarkWrite right)
+    {
+        var order = string.CompareOrdinal(left.Id.Tenant, right.Id.Tenant);
+        if (order == 0)
+            order = string.CompareOrdinal(left.Name, right.Name);
+        if (order == 0)
+            order = left.Hash.AsSpan().SequenceCompareTo(right.Hash);
+        return order != 0 ? order : string.CompareOrdinal(left.CorrelationId, right.CorrelationId);
+    }
+}
 
 /// <summary>Names a bookmark.</summary>
 internal readonly record struct BookmarkId(string Tenant, string InstanceId, int Number);

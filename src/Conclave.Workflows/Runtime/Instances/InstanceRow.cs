@@ -10,6 +10,11 @@ namespace Conclave.Workflows.Runtime.Instances;
 /// <param name="State">State as <see cref="InstanceSerializer"/> wrote it.</param>
 public sealed record HeldInstance(string Tenant, string Id, string DefinitionVersionId, long Fence, byte[] State);
 
+/// <summary>An instance that nobody holds, and the bookmark that a stimulus resumes.</summary>
+/// <param name="Instance">The instance as it was read.</param>
+/// <param name="Bookmark">Number of the bookmark.</param>
+internal sealed record WaitingInstance(HeldInstance Instance, int Bookmark);
+
 /// <summary>What a list shows of an instance.</summary>
 /// <param name="Id">Id of the instance.</param>
 /// <param name="DefinitionId">Workflow that it runs.</param>

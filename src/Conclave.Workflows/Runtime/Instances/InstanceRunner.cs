@@ -60,7 +60,7 @@ public sealed partial class InstanceRunner
     {
         var workflows = Catalog.Of(tenant);
         var instance = workflows.Engine.CreateInstance(graph, start);
-        using var burst = new DurableBurst(this, workflows, instance, 0, WorkPriority.P1, cancellationToken)
+        using var burst = new DurableBurst(this, workflows, instance, 0, isHeld: false, WorkPriority.P1, cancellationToken)
         {
             Exchange = request?.Exchange,
             Guard = Activation.GuardOf(tenant, instance),
@@ -71,13 +71,9 @@ public sealed partial class InstanceRunner
             // What may not start must not run first.
             if (burst.Guard is not null || CommitStrategy.IsAtStart(graph.Definition))
             {
-                burst.OwnWork = await ClaimRunningAsync(burst, cancellationToken);
                 var stored = await burst.CommitAsync(keepsHold: true, cancellationToken);
                 if (stored != CommitOutcome.Stored)
-                {
-                    await Queue.FinishAsync([burst.OwnWork], CancellationToken.None);
                     return new RequestRun(instance, stored);
-                }
             }
 
             await RunAsync(burst);
@@ -225,6 +221,32 @@ public sealed partial class InstanceRunner
         return isThere ? run : null;
     }
 
+    /// <summary>Resumes a bookmark of an instance that nobody holds, without taking it first: whoever commits first has it.</summary>
+    /// <param name="found">The instance as it was read, and its bookmark.</param>
+    /// <param name="input">What arrived.</param>
+    /// <param name="priority">How urgent it is.</param>
+    /// <param name="onStored">Called when a commit is stored; from the first one on nothing can be lost.</param>
+    /// <param name="stopping">Stops the burst; what it did so far is stored and goes on in the queue.</param>
+    /// <returns>Whether it was stored; else somebody else had the instance or its bookmark first, and nothing has happened.</returns>
+    internal async Task<bool> TryResumeAsync(
+        WaitingInstance found, object? input, WorkPriority priority, Action onStored, CancellationToken stopping)
+    {
+        using var burst = await LoadAsync(found.Instance, priority, false, null, stopping, isHeld: false, onStored: onStored);
+        // What a burst that was cut off had still to run comes first: the queue knows.
+        if (burst.Instance.SubStatus != WorkflowSubStatus.Suspended || burst.Instance.Bookmarks.FirstOrDefault(b => b.Number == found.Bookmark) is not { } bookmark)
+            return false;
+        burst.TakenBookmark = bookmark.Number;
+        try
+        {
+            await ResumeAsync(burst, bookmark, input);
+            return await burst.CommitAsync(keepsHold: false, CancellationToken.None) == CommitOutcome.Stored;
+        }
+        catch (HoldLostException) when (burst.TakenBookmark != 0)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Stops the burst of an instance if it runs here; what it did so far is stored.</summary>
     public void Interrupt(string tenant, string id)
     {
@@ -238,7 +260,7 @@ public sealed partial class InstanceRunner
     /// <summary>Renews the leases of everything that runs here, and stops what is no longer ours.</summary>
     public async Task RenewAsync(CancellationToken cancellationToken)
     {
-        var bursts = _running.Keys.Where(b => b.IsStored && !b.IsLost).ToList();
+        var bursts = _running.Keys.Where(b => b.IsHeld && !b.IsLost).ToList();
         long[] work = [.. _running.Keys.Where(b => !b.IsLost).SelectMany(b => b.OwnWork == 0 ? b.Claimed : [b.OwnWork])];
         if (bursts.Count == 0 && work.Length == 0)
             return;
@@ -287,9 +309,6 @@ public sealed partial class InstanceRunner
 
     internal Task<CommitOutcome> StoreAsync(InstanceCommit commit) => _commits.CommitAsync(commit);
 
-    internal Task<long> ClaimRunningAsync(DurableBurst burst, CancellationToken cancellationToken) => Queue.AddClaimedAsync(
-        new NewWork(burst.Tenant, burst.Instance.Id, WorkKind.Run, burst.Priority), Options.Owner, Options.Lease, cancellationToken);
-
     /// <summary>The work that resumes a bookmark when it is due: in the queue when that is soon, else through the timers.</summary>
     internal NewWork WorkFor(DurableBurst burst, int bookmark, DateTimeOffset dueAt, DateTimeOffset now) =>
         dueAt - now <= Options.LongDelay
@@ -305,7 +324,7 @@ public sealed partial class InstanceRunner
         if (parent.Depth >= engine.Options.MaxWorkflowDepth)
             throw new WorkflowException("workflow.nested_too_deep", $"Workflows execute each other more than {engine.Options.MaxWorkflowDepth} levels deep: {graph.Definition.Name ?? graph.Definition.DefinitionId} is one too many.");
         var child = await FindUnfinishedAsync(parent, request, cancellationToken)
-            ?? new DurableBurst(this, parent.Workflows, engine.CreateInstance(graph, StartOf(request, parent.Instance)), 0, parent.Priority, parent.Token)
+            ?? new DurableBurst(this, parent.Workflows, engine.CreateInstance(graph, StartOf(request, parent.Instance)), 0, isHeld: false, parent.Priority, parent.Token)
             {
                 IsNested = true,
                 Depth = parent.Depth + 1,
@@ -349,11 +368,14 @@ public sealed partial class InstanceRunner
         CancellationToken stopping,
         bool isNested = false,
         int depth = 0,
-        IReadOnlyList<long>? claimed = null)
+        IReadOnlyList<long>? claimed = null,
+        bool isHeld = true,
+        Action? onStored = null)
     {
         var (instance, large) = await ReadAsync(held, stopping);
-        return new DurableBurst(this, Catalog.Of(held.Tenant), instance, held.Fence, priority, stopping)
+        return new DurableBurst(this, Catalog.Of(held.Tenant), instance, held.Fence, isHeld, priority, stopping)
         {
+            OnStored = onStored,
             Exchange = exchange,
             IsRepeated = isRepeated,
             IsNested = isNested,

@@ -6,6 +6,21 @@ namespace Conclave.Workflows.Runtime.Postgres;
 /// <summary>Parameters that say their type, so that one prepared statement serves every value.</summary>
 internal static class Parameters
 {
+    /// <summary>Adds a value that is there.</summary>
+    public static void AddValue<T>(this NpgsqlParameterCollection parameters, T value) => parameters.Add(new NpgsqlParameter<T> { TypedValue = value });
+
+    /// <summary>Adds an id that may be missing.</summary>
+    public static void AddUuid(this NpgsqlParameterCollection parameters, Guid? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+
+    /// <summary>Adds a span of time that may be missing.</summary>
+    public static void AddInterval(this NpgsqlParameterCollection parameters, TimeSpan? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Interval });
+
+    /// <summary>Adds a time that may be missing.</summary>
+    public static void AddTime(this NpgsqlParameterCollection parameters, DateTimeOffset? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value?.UtcDateTime ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });
+
     /// <summary>Adds a text that may be missing.</summary>
     public static void AddText(this NpgsqlParameterCollection parameters, string? value) =>
         parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });

@@ -83,6 +83,11 @@ public sealed record NewWork(
     byte[]? Payload = null,
     int Bookmark = 0);
 
+/// <summary>Work that is put in the queue by whoever does it already, so that it is found when its process dies.</summary>
+/// <param name="Id">Id of the item.</param>
+/// <param name="Work">What it asks for.</param>
+internal sealed record ClaimedNewWork(long Id, NewWork Work);
+
 /// <summary>Work that failed for good.</summary>
 /// <param name="Id">Id of the item.</param>
 /// <param name="InstanceId">The instance; empty for work that belongs to none.</param>

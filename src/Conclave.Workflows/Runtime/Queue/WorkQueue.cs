@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
@@ -9,13 +10,22 @@ namespace Conclave.Workflows.Runtime.Queue;
 /// <param name="signal">Wakes idle workers.</param>
 public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
 {
+    private const int IdsAtOnce = 64;
+
     internal const string EnqueueSql = """
         insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, bookmark, payload)
         select w.tenant, w.instance_id, w.kind, w.priority, coalesce(w.due_at, now()), nullif(w.bookmark, 0), w.payload
           from unnest($1, $2, $3, $4, $5, $6, $7) as w(tenant, instance_id, kind, priority, due_at, bookmark, payload)
         """;
 
+    internal const string AddClaimedSql = """
+        insert into conclave.work_item (id, tenant, instance_id, kind, priority, due_at, owner, attempt) overriding system value
+        values ($1, $2, $3, $4, $5, now() + $6, $7, 1)
+        """;
+
     internal const string FinishSql = "delete from conclave.work_item where id = any($1)";
+
+    private readonly ConcurrentBag<long> _ids = [];
 
     /// <summary>Claims due work with the instances that it is for, the most urgent and then the oldest first.</summary>
     /// <param name="owner">The worker that claims.</param>
@@ -72,24 +82,19 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
     /// <summary>Wakes a worker for work that somebody else put in the queue.</summary>
     internal void Wake() => signal.Wake();
 
-    /// <summary>Puts work that runs already in the queue, claimed, so that it is found when its worker dies.</summary>
-    /// <returns>Id of the item.</returns>
-    public async Task<long> AddClaimedAsync(NewWork work, Guid owner, TimeSpan lease, CancellationToken cancellationToken)
+    /// <summary>Gives an id to work that is put in the queue later.</summary>
+    public async ValueTask<long> NextIdAsync(CancellationToken cancellationToken)
     {
-        // It is on the disk before any later commit is, which is all that is asked of it: no need to wait for it alone.
-        await using var command = database.CreateCommand("""
-            with quick as materialized (select set_config('synchronous_commit', 'off', true))
-            insert into conclave.work_item (tenant, instance_id, kind, priority, due_at, owner, attempt)
-            select $1, $2, $3, $4, now() + $5, $6, 1 from quick
-            returning id
-            """);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.Tenant });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = work.InstanceId });
-        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Kind });
-        command.Parameters.Add(new NpgsqlParameter<short> { TypedValue = (short)work.Priority });
-        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease });
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = owner });
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+        long id;
+        while (!_ids.TryTake(out id))
+        {
+            await using var command = database.CreateCommand($"select nextval('conclave.work_item_id_seq') from generate_series(1, {IdsAtOnce})");
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
+                _ids.Add(reader.GetInt64(0));
+        }
+
+        return id;
     }
 
     /// <summary>Takes work that is done out of the queue.</summary>
@@ -273,6 +278,18 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
     {
         await using var command = database.CreateCommand("select conclave.next_due()");
         return await command.ExecuteScalarAsync(cancellationToken) is DateTime due ? new DateTimeOffset(due) : null;
+    }
+
+    /// <summary>Adds the parameters of <see cref="AddClaimedSql"/>.</summary>
+    internal static void AddClaimed(NpgsqlParameterCollection parameters, ClaimedNewWork claimed, Guid owner, TimeSpan lease)
+    {
+        parameters.AddValue(claimed.Id);
+        parameters.AddValue(claimed.Work.Tenant);
+        parameters.AddValue(claimed.Work.InstanceId);
+        parameters.AddValue((short)claimed.Work.Kind);
+        parameters.AddValue((short)claimed.Work.Priority);
+        parameters.AddValue(lease);
+        parameters.AddValue(owner);
     }
 
     /// <summary>Adds the columns of <see cref="EnqueueSql"/>.</summary>

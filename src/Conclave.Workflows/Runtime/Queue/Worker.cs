@@ -18,9 +18,29 @@ public sealed partial class Worker(
 
     private readonly RuntimeOptions _options = runner.Options;
     private int _running;
+    private volatile bool _isTaking;
+    private CancellationToken _aborting;
 
     /// <summary>Hands bookmarks that are due much later to the timers; null leaves them to the queue.</summary>
     public Func<string, string, int, DateTimeOffset, CancellationToken, Task>? Schedule { get; set; }
+
+    /// <summary>Resumes an instance at once, without the queue, if this process works and has room for it.</summary>
+    /// <param name="found">The instance as it was read, and its bookmark.</param>
+    /// <param name="input">What arrived.</param>
+    /// <param name="priority">How urgent it is.</param>
+    /// <returns>Whether it was resumed and nothing of it can be lost any more; the burst may go on. Else nothing has happened.</returns>
+    internal async Task<bool> TryResumeAsync(WaitingInstance found, object? input, WorkPriority priority)
+    {
+        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking)
+        {
+            Release();
+            return false;
+        }
+
+        var stored = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = ResumeAsync(found, input, priority, stored);
+        return await stored.Task;
+    }
 
     /// <summary>Number of claims that are being worked on.</summary>
     public int RunningCount => _running;
@@ -30,6 +50,8 @@ public sealed partial class Worker(
     /// <param name="aborting">Stops what runs; it is put back and goes on elsewhere.</param>
     public async Task RunAsync(CancellationToken stopping, CancellationToken aborting)
     {
+        _aborting = aborting;
+        _isTaking = true;
         var failures = 0;
         while (!stopping.IsCancellationRequested)
         {
@@ -54,6 +76,7 @@ public sealed partial class Worker(
             }
         }
 
+        _isTaking = false;
         while (Volatile.Read(ref _running) > 0)
             await Task.Delay(TimeSpan.FromMilliseconds(5), time, CancellationToken.None);
     }
@@ -109,10 +132,37 @@ public sealed partial class Worker(
         }
         finally
         {
-            // Only a worker that was full has left work behind.
-            if (Interlocked.Decrement(ref _running) == _options.Concurrency - 1)
-                signal.WakeLocal();
+            Release();
         }
+    }
+
+    private async Task ResumeAsync(WaitingInstance found, object? input, WorkPriority priority, TaskCompletionSource<bool> stored)
+    {
+        try
+        {
+            stored.TrySetResult(await runner.TryResumeAsync(found, input, priority, () => stored.TrySetResult(true), _aborting));
+        }
+        catch (HoldLostException)
+        {
+            LogLost(found.Instance.Id, found.Instance.Tenant);
+        }
+        catch (Exception exception)
+        {
+            // Once something is stored, so is the work that goes on with it when its lease runs out.
+            if (!stored.TrySetException(exception))
+                LogCutOff(found.Instance.Id, found.Instance.Tenant, exception);
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    /// <summary>Makes room. Only a worker that was full has left work behind.</summary>
+    private void Release()
+    {
+        if (Interlocked.Decrement(ref _running) == _options.Concurrency - 1)
+            signal.WakeLocal();
     }
 
     /// <summary>Does work that belongs to no instance.</summary>
@@ -190,6 +240,9 @@ public sealed partial class Worker(
 
     [LoggerMessage(2403, LogLevel.Error, "Work {WorkId} ({Kind}) for instance {InstanceId} of tenant {Tenant} failed at attempt {Attempt}; given up: {IsDead}.")]
     private partial void LogFailed(long workId, WorkKind kind, string instanceId, string tenant, int attempt, bool isDead, Exception exception);
+
+    [LoggerMessage(2405, LogLevel.Error, "The burst of instance {InstanceId} of tenant {Tenant} broke off; it goes on from its last commit when its lease runs out.")]
+    private partial void LogCutOff(string instanceId, string tenant, Exception exception);
 
     [LoggerMessage(2404, LogLevel.Warning, "Work {WorkId} could not be put back; it is due again when its lease runs out.")]
     private partial void LogNotPutBack(long workId, Exception exception);

@@ -24,6 +24,9 @@ public sealed record Stimulus(string Tenant, string Name, byte[] Key)
     /// <summary>Only instances with this correlation id hear it, new ones get it; it waits if none listens yet.</summary>
     public string? CorrelationId { get; init; }
 
+    /// <summary>Whether one instance at most is expected to wait for it.</summary>
+    public bool IsForOne { get => field || InstanceId is not null || CorrelationId is not null; init; }
+
     /// <summary>Delivered once under this id; null delivers each time.</summary>
     public string? Id { get; init; }
 
@@ -41,11 +44,19 @@ public sealed record Delivery(IReadOnlyList<string> Started, int Resumed, bool I
 /// <summary>Brings stimuli to the workflows that they start and the instances that wait for them.</summary>
 public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner runner, WorkSignal signal)
 {
+    /// <summary>Resumes at once, in this process, what one stimulus alone is for; null, or the answer false, leaves it to the queue.</summary>
+    internal Func<WaitingInstance, object?, WorkPriority, Task<bool>>? ResumeNow { get; set; }
+
     /// <summary>Delivers a stimulus. Once it returns, nothing of it can be lost.</summary>
     public async Task<Delivery> DeliverAsync(Stimulus stimulus, CancellationToken cancellationToken)
     {
         // Instances that it starts have ids that follow from its own, so that repeating it after a crash starts them once.
         var started = stimulus.InstanceId is null ? await StartAsync(stimulus, cancellationToken) : [];
+        if (ResumeNow is { } resume
+            && stimulus is { Id: null, IsForOne: true }
+            && await FindFreeAsync(stimulus, cancellationToken) is { } found
+            && await resume(found, stimulus.Input, stimulus.Priority))
+            return new Delivery(started, 1, false, false);
         await using var command = database.CreateCommand("select * from conclave.deliver($1, $2, $3, $4, $5, $6, $7, $8, $9)");
         var parameters = command.Parameters;
         parameters.Add(new NpgsqlParameter<string> { TypedValue = stimulus.Tenant });
@@ -80,7 +91,25 @@ public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner r
 
     /// <summary>Reports the result of a task that a workflow asked for.</summary>
     public Task<Delivery> CompleteTaskAsync(string tenant, string taskId, object? result, CancellationToken cancellationToken) =>
-        DeliverAsync(new Stimulus(tenant, "Elsa.RunTask", BookmarkKey.Of("Elsa.RunTask", taskId)) { Input = result }, cancellationToken);
+        DeliverAsync(new Stimulus(tenant, "Elsa.RunTask", BookmarkKey.Of("Elsa.RunTask", taskId)) { Input = result, IsForOne = true }, cancellationToken);
+
+    /// <summary>The one instance that waits for a stimulus; null when it is none, not one, or held by somebody.</summary>
+    private async Task<WaitingInstance?> FindFreeAsync(Stimulus stimulus, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select * from conclave.find_waiting($1, $2, $3, $4, $5)");
+        command.Parameters.AddValue(stimulus.Tenant);
+        command.Parameters.AddValue(stimulus.Name);
+        command.Parameters.AddValue(stimulus.Key);
+        command.Parameters.AddText(stimulus.InstanceId);
+        command.Parameters.AddText(stimulus.CorrelationId);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        if (!await reader.ReadAsync(cancellationToken))
+            return null;
+        var id = reader.GetString(0);
+        var found = new WaitingInstance(
+            new HeldInstance(stimulus.Tenant, id, reader.GetString(2), reader.GetInt64(3), reader.GetFieldValue<byte[]>(4)), reader.GetInt32(1));
+        return reader.GetBoolean(5) && !await reader.ReadAsync(cancellationToken) ? found : null;
+    }
 
     private async Task<IReadOnlyList<string>> StartAsync(Stimulus stimulus, CancellationToken cancellationToken)
     {
