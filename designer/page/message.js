@@ -1,0 +1,8 @@
+// What the page has to say, under its bar.
+const place = document.getElementById('message');
+
+export function showMessage(text, isError = false) {
+  place.textContent = text;
+  place.classList.toggle('is-error', isError);
+  place.hidden = !text;
+}

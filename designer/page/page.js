@@ -1,0 +1,130 @@
+// The page around Elsa Studio's elements: which one is shown, the way between them, and the tools that Studio lacks.
+import { showMessage } from './message.js';
+import { watchSaves } from './edits.js';
+import { editorTools, listTools, instanceTools } from './tools.js';
+
+const view = document.getElementById('view');
+const endpoint = `${location.origin}/elsa/api`;
+let shown = '';
+
+watchSaves();
+
+function element(name, attributes, callbacks) {
+  const created = document.createElement(name);
+  created.setAttribute('remote-endpoint', endpoint);
+  for (const [attribute, value] of Object.entries(attributes)) created.setAttribute(attribute, value);
+  Object.assign(created, callbacks);
+  return created;
+}
+
+// Studio writes paging into the page's query, which does not change what is shown.
+const sections = [
+  {
+    path: /^workflows\/([^/]+)$/, section: 'workflows',
+    show: id => element('elsa-workflow-definition-editor', { 'definition-id': id }, {
+      workflowDefinitionExecuted: instanceId => go(`instances/${encodeURIComponent(instanceId)}`),
+      activitySelected: activity => editorTools.select(activity),
+    }),
+    tools: id => editorTools.of(id, { go, reload }),
+  },
+  {
+    path: /^instances\/([^/]+)$/, section: 'instances',
+    show: id => element('elsa-workflow-instance-viewer', { 'instance-id': id }, {
+      editWorkflowDefinition: definitionId => go(`workflows/${encodeURIComponent(definitionId)}`),
+    }),
+    tools: id => instanceTools(id, { go }),
+  },
+  {
+    path: /^instances\/?$/, section: 'instances',
+    show: () => element('elsa-workflow-instance-list', {}, {
+      viewWorkflowInstance: id => go(`instances/${encodeURIComponent(id)}`),
+    }),
+    tools: () => [],
+  },
+  {
+    path: /^(?:workflows\/?)?$/, section: 'workflows',
+    show: () => element('elsa-workflow-definition-list', {}, {
+      editWorkflowDefinition: id => go(`workflows/${encodeURIComponent(id)}`),
+    }),
+    tools: () => listTools({ go, reload }),
+  },
+];
+
+const pathOf = () => location.pathname.replace(/^\/designer\/?/, '');
+
+export function go(path) {
+  history.pushState(null, '', `/designer/${path}`);
+  render();
+}
+
+function reload() {
+  shown = '';
+  render();
+}
+
+function render() {
+  const path = pathOf();
+  // Studio's own links name an instance's page in another way.
+  const instance = /^workflows\/instances\/([^/]+)\/view$/.exec(path);
+  if (instance) {
+    history.replaceState(null, '', `/designer/instances/${instance[1]}`);
+    return render();
+  }
+  if (path === shown) return;
+  const found = sections.map(section => ({ section, match: section.path.exec(path) })).find(one => one.match);
+  if (!found) {
+    view.replaceChildren(Object.assign(document.createElement('p'), { className: 'page-loading', textContent: 'There is no such page.' }));
+    return;
+  }
+  shown = path;
+  showMessage('');
+  const id = found.match[1] === undefined ? '' : decodeURIComponent(found.match[1]);
+  view.replaceChildren(found.section.show(id));
+  showTools(found.section.tools(id));
+  for (const link of document.querySelectorAll('[data-section]')) {
+    if (link.dataset.section === found.section.section) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+}
+
+function showTools(tools) {
+  document.getElementById('tools').replaceChildren(...tools.map(({ label, title, run, enabled }) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', textContent: label, title: title ?? label });
+    const update = () => { button.disabled = enabled ? !enabled() : false; };
+    button.addEventListener('click', async () => {
+      button.disabled = true;
+      try {
+        await run();
+      } catch (error) {
+        showMessage(error.message, true);
+      } finally {
+        update();
+      }
+    });
+    if (enabled) addEventListener('conclave:edited', update);
+    update();
+    return button;
+  }));
+}
+
+document.addEventListener('click', event => {
+  const link = event.target.closest?.('a[href]');
+  if (!link || link.dataset.outside !== undefined || event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.closest('.page-bar') && link.origin === location.origin && link.pathname.startsWith('/designer/')) {
+    event.preventDefault();
+    go(link.pathname.slice('/designer/'.length));
+  }
+});
+document.querySelector('#blazor-error-ui .dismiss').addEventListener('click', () => { document.getElementById('blazor-error-ui').style.display = 'none'; });
+addEventListener('popstate', render);
+
+// Studio navigates by the history, too.
+for (const name of ['pushState', 'replaceState']) {
+  const original = history[name].bind(history);
+  history[name] = (...args) => {
+    original(...args);
+    queueMicrotask(render);
+  };
+}
+
+render();
