@@ -32,10 +32,15 @@ builder.Services.AddHostedService(services => services.GetRequiredService<Server
 builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
 builder.Services.AddWebhooks();
+builder.Services.AddCors();
 
 var app = builder.Build();
 if (options.IsWeb)
+{
     app.UseMiddleware<StartupGate>();
+    app.UseElsaCrossOrigin(options);
+}
+
 app.UseAccounts();
 app.MapConclaveHealth();
 app.MapPrometheusMetrics().RequireMetricsAccess(options.MetricsAccess);

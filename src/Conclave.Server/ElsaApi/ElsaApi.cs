@@ -1,4 +1,6 @@
 using Conclave.Server.Accounts;
+using Conclave.Server.Api;
+using Conclave.Server.ElsaApi.Definitions;
 
 namespace Conclave.Server.ElsaApi;
 
@@ -11,9 +13,14 @@ public static class ElsaApi
     /// <summary>Maps the API.</summary>
     public static void MapElsaApi(this WebApplication app)
     {
-        app.UseWhen(context => context.Request.Path.StartsWithSegments(Prefix, StringComparison.OrdinalIgnoreCase), api => api.Use(ElsaProblems.HandleAsync));
+        app.UseWhen(context => context.Request.Path.StartsWithSegments(Prefix, StringComparison.OrdinalIgnoreCase), api =>
+        {
+            api.Use(ElsaProblems.HandleAsync);
+            api.Use(ApiEndpoints.CheckTextAsync);
+        });
         var group = app.MapGroup(Prefix).RequireAuthorization();
         ElsaIdentity.Map(group);
+        DefinitionEndpoints.Map(group);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }
 }

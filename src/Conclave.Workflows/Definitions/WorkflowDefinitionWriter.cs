@@ -31,6 +31,16 @@ public static class WorkflowDefinitionWriter
     {
         writer.WriteStartObject();
         writer.WriteString("$schema"u8, SchemaUri);
+        WriteMembers(writer, definition, ActivityJson.WorkflowNodeId);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Writes the members of a definition into an object that has been begun, without the schema.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="definition">What to write.</param>
+    /// <param name="workflowNodeId">Node id of the graph's root, which journals and states name: with workflows inside it is not the usual one.</param>
+    public static void WriteMembers(Utf8JsonWriter writer, WorkflowDefinition definition, string workflowNodeId)
+    {
         writer.WriteString("id"u8, definition.Id);
         writer.WriteString("definitionId"u8, definition.DefinitionId);
         WriteIfSet(writer, "name", definition.Name);
@@ -66,16 +76,19 @@ public static class WorkflowDefinitionWriter
         writer.WriteBoolean("isPublished"u8, definition.IsPublished);
         writer.WritePropertyName("options"u8);
         WriteOptions(writer, definition.Options);
-        foreach (var (name, value) in definition.Extra)
-        {
-            writer.WritePropertyName(name);
-            value.WriteTo(writer);
-        }
+        WriteExtra(writer, definition.Extra);
 
         writer.WritePropertyName("root"u8);
-        ActivityJson.Write(writer, definition.Root);
-        writer.WriteEndObject();
+        ActivityJson.Write(writer, definition.Root, workflowNodeId, null);
     }
+
+    /// <summary>Writes an activity with what is inside it, in today's form, with a node id on every activity.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="activity">The activity's JSON.</param>
+    /// <param name="parentNodeId">Node id of the activity around it.</param>
+    /// <param name="more">Writes more members of the activity; null for none.</param>
+    public static void WriteActivity(Utf8JsonWriter writer, JsonElement activity, string parentNodeId, Action<Utf8JsonWriter>? more = null) =>
+        ActivityJson.Write(writer, activity, parentNodeId, more);
 
     private static void WriteOptions(Utf8JsonWriter writer, WorkflowOptions options)
     {
@@ -87,6 +100,7 @@ public static class WorkflowDefinitionWriter
         WriteIfSet(writer, "activityCategory", options.ActivityCategory);
         WriteIfSet(writer, "incidentStrategyType", options.IncidentStrategyType);
         WriteIfSet(writer, "commitStrategyName", options.CommitStrategyName);
+        WriteExtra(writer, options.Extra);
         writer.WriteEndObject();
     }
 
@@ -104,6 +118,7 @@ public static class WorkflowDefinitionWriter
         }
 
         WriteIfSet(writer, "storageDriverTypeName", variable.StorageDriverTypeName);
+        WriteExtra(writer, variable.Extra);
         writer.WriteEndObject();
     }
 
@@ -137,6 +152,16 @@ public static class WorkflowDefinitionWriter
         WriteIfSet(writer, "displayName", argument.DisplayName);
         WriteIfSet(writer, "description", argument.Description);
         WriteIfSet(writer, "category", argument.Category);
+        WriteExtra(writer, argument.Extra);
+    }
+
+    private static void WriteExtra(Utf8JsonWriter writer, IReadOnlyList<KeyValuePair<string, JsonElement>> extra)
+    {
+        foreach (var (name, value) in extra)
+        {
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
+        }
     }
 
     private static void WriteIfSet(Utf8JsonWriter writer, string name, string? value)

@@ -1,4 +1,5 @@
 using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Expressions;
 
 namespace Conclave.Workflows.Execution;
 
@@ -57,6 +58,9 @@ public sealed class WorkflowInstance
     /// <summary>Inputs by name; values are workflow values.</summary>
     public IReadOnlyDictionary<string, object?> Input { get; internal set; } = EmptyValues;
 
+    /// <summary>Values that variables of the workflow begin with, by name.</summary>
+    internal IReadOnlyDictionary<string, object?> InitialVariables { get; init; } = EmptyValues;
+
     /// <summary>Outputs by name; values are workflow values.</summary>
     public IReadOnlyDictionary<string, object?> Output => OutputValues ?? EmptyValues;
 
@@ -86,6 +90,12 @@ public sealed class WorkflowInstance
 
     /// <summary>The context of the workflow itself; null before the start.</summary>
     public ActivityContext? RootContext { get; internal set; }
+
+    /// <summary>Executions of activities that the instance holds, parents before children.</summary>
+    public IEnumerable<ActivityContext> Contexts => RootContext is null ? [] : Within(RootContext);
+
+    /// <summary>Activities that are due to run, in order, with the execution that scheduled each; null for the workflow itself.</summary>
+    public IEnumerable<(ActivityNode Node, ActivityContext? Owner)> Scheduled => Scheduler.Select(item => (item.Node, item.Owner));
 
     internal static IReadOnlyDictionary<string, object?> EmptyValues { get; } = new Dictionary<string, object?>();
 
@@ -190,8 +200,23 @@ public sealed class WorkflowInstance
             context = new ActivityContext(this);
         context.Begin(node, parent, ++LastActivityInstance);
         if (parent is null)
+        {
             RootContext = context;
+            SetInitialVariables(context);
+        }
+
         return context;
+    }
+
+    private void SetInitialVariables(ActivityContext root)
+    {
+        if (InitialVariables.Count == 0)
+            return;
+        foreach (var variable in Graph.Root.Variables)
+        {
+            if (InitialVariables.TryGetValue(variable.Definition.Name, out var value))
+                root.Variables![variable.Slot] = ValueConverter.Convert(value, variable.Type);
+        }
     }
 
     /// <summary>Gives a context back once nobody can refer to it any more.</summary>
@@ -200,6 +225,8 @@ public sealed class WorkflowInstance
         context.Reset();
         _pool.Push(context);
     }
+
+    private static IEnumerable<ActivityContext> Within(ActivityContext context) => context.Children.SelectMany(Within).Prepend(context);
 
     internal void Record(ActivityContext context, ExecutionEvent executionEvent, object? details) =>
         Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details);
