@@ -1,6 +1,7 @@
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.ElsaApi.Definitions;
+using Conclave.Server.ElsaApi.Descriptors;
 
 namespace Conclave.Server.ElsaApi;
 
@@ -21,6 +22,7 @@ public static class ElsaApi
         var group = app.MapGroup(Prefix).RequireAuthorization();
         ElsaIdentity.Map(group);
         DefinitionEndpoints.Map(group);
+        DescriptorEndpoints.Map(group);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }
 }
