@@ -2,6 +2,7 @@ using Conclave.Server;
 using Conclave.Server.Accounts;
 using Conclave.Server.Accounts.Pages;
 using Conclave.Server.Api;
+using Conclave.Server.Designer;
 using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
 using Conclave.Server.Hosting;
@@ -31,6 +32,7 @@ builder.Services.AddSingleton<ServerRuntime>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
 builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
+builder.Services.AddElsaApi();
 builder.Services.AddWebhooks();
 builder.Services.AddCors();
 
@@ -49,6 +51,7 @@ if (options.IsWeb)
     app.MapAccountPages();
     app.MapConclaveApi();
     app.MapElsaApi();
+    app.MapDesigner();
     app.MapWebhooks();
 }
 

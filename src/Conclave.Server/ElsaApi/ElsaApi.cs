@@ -2,6 +2,9 @@ using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.ElsaApi.Definitions;
 using Conclave.Server.ElsaApi.Descriptors;
+using Conclave.Server.ElsaApi.Hub;
+using Conclave.Server.ElsaApi.Instances;
+using Conclave.Server.ElsaApi.Labels;
 
 namespace Conclave.Server.ElsaApi;
 
@@ -10,6 +13,15 @@ public static class ElsaApi
 {
     /// <summary>Path that every endpoint begins with.</summary>
     public const string Prefix = "/elsa/api";
+
+    /// <summary>Adds what the API needs.</summary>
+    public static IServiceCollection AddElsaApi(this IServiceCollection services)
+    {
+        services.AddInstanceApi();
+        services.AddSingleton<LabelStore>();
+        HubEndpoints.Add(services);
+        return services;
+    }
 
     /// <summary>Maps the API.</summary>
     public static void MapElsaApi(this WebApplication app)
@@ -23,6 +35,9 @@ public static class ElsaApi
         ElsaIdentity.Map(group);
         DefinitionEndpoints.Map(group);
         DescriptorEndpoints.Map(group);
+        InstanceApi.Map(group);
+        LabelEndpoints.Map(group);
+        HubEndpoints.Map(app);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }
 }

@@ -229,7 +229,7 @@ public sealed class WorkflowInstance
     private static IEnumerable<ActivityContext> Within(ActivityContext context) => context.Children.SelectMany(Within).Prepend(context);
 
     internal void Record(ActivityContext context, ExecutionEvent executionEvent, object? details) =>
-        Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details);
+        Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details, context.Parent?.Number ?? 0);
 }
 
 /// <summary>How flowcharts run.</summary>

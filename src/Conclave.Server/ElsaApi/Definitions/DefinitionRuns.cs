@@ -52,15 +52,14 @@ internal static class DefinitionRuns
         }
 
         headers["x-elsa-response"] = "true";
-        var journal = instance.Contexts.Any()
-            ? await context.Runtime().Journal.ReadAsync(context.Tenant(), instance.Id, -1, int.MaxValue, context.RequestAborted)
-            : [];
+        var starts = await context.Runtime().Executions.FindStartsAsync(
+            context.Tenant(), instance.Id, instance.Contexts.Select(c => c.Number).ToHashSet(), context.RequestAborted);
         await context.WriteJsonAsync(
             writer =>
             {
                 writer.WriteStartObject();
                 writer.WritePropertyName("workflowState");
-                WorkflowStateJson.Write(writer, instance, journal);
+                WorkflowStateJson.Write(writer, instance, starts);
                 writer.WriteEndObject();
             },
             instance.SubStatus == WorkflowSubStatus.Faulted ? StatusCodes.Status500InternalServerError : StatusCodes.Status200OK);

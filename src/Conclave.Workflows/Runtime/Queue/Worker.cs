@@ -11,7 +11,7 @@ namespace Conclave.Workflows.Runtime.Queue;
 
 /// <summary>Takes work from the queue and does it, many bursts at once.</summary>
 public sealed partial class Worker(
-    WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, TimeProvider time, ILogger<Worker> logger)
+    WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, WorkerPause pause, TimeProvider time, ILogger<Worker> logger)
 {
     // All work that met the outage comes back, spread over this time.
     private const double OutageDelaySeconds = 5;
@@ -31,7 +31,7 @@ public sealed partial class Worker(
     /// <returns>Whether it was resumed and nothing of it can be lost any more; the burst may go on. Else nothing has happened.</returns>
     internal async Task<bool> TryResumeAsync(WaitingInstance found, object? input, WorkPriority priority)
     {
-        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking)
+        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking || pause.IsPaused)
         {
             Release();
             return false;
@@ -41,6 +41,9 @@ public sealed partial class Worker(
         _ = ResumeAsync(found, input, priority, stored);
         return await stored.Task;
     }
+
+    /// <summary>Carries out a part of a plan to change many instances: tenant and plan.</summary>
+    public Func<string, string, CancellationToken, Task>? Alter { get; init; }
 
     /// <summary>Number of claims that are being worked on.</summary>
     public int RunningCount => _running;
@@ -58,9 +61,9 @@ public sealed partial class Worker(
             try
             {
                 var free = _options.Concurrency - Volatile.Read(ref _running);
-                if (free > 0 && await TakeAsync(Math.Min(free, _options.ClaimSize), aborting, stopping) > 0)
+                if (free > 0 && !pause.IsPaused && await TakeAsync(Math.Min(free, _options.ClaimSize), aborting, stopping) > 0)
                     continue;
-                await signal.WaitAsync(free > 0 ? await NextPauseAsync(stopping) : _options.PollInterval, time, stopping);
+                await signal.WaitAsync(free > 0 && !pause.IsPaused ? await NextPauseAsync(stopping) : _options.PollInterval, time, stopping);
                 failures = 0;
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
@@ -180,6 +183,9 @@ public sealed partial class Worker(
                     await schedule(work.Tenant, instanceId, bookmark, dueAt, cancellationToken);
                 else
                     await queue.EnqueueAsync([new NewWork(work.Tenant, instanceId, WorkKind.Resume, work.Priority, dueAt, null, bookmark)], cancellationToken);
+                break;
+            case WorkKind.Alter when Alter is { } alter:
+                await alter(work.Tenant, (string)WorkPayload.ReadInput(work.Payload)!, cancellationToken);
                 break;
             default:
                 throw new InvalidDataException($"Work of kind {(int)work.Kind} is from a newer version of the program.");
