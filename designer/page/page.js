@@ -5,7 +5,7 @@ import { editorTools, listTools, instanceTools } from './tools.js';
 
 const view = document.getElementById('view');
 const endpoint = `${location.origin}/elsa/api`;
-let shown = '';
+let shown = null;
 
 watchSaves();
 
@@ -58,7 +58,7 @@ export function go(path) {
 }
 
 function reload() {
-  shown = '';
+  shown = null;
   render();
 }
 

@@ -14,6 +14,7 @@ internal static class WorkflowEndpoints
     {
         group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadDefinitions);
         group.MapPost("/import", ImportAsync).RequirePermission(Permissions.WriteDefinitions);
+        group.MapPost("/validate", ValidateAsync).RequirePermission(Permissions.ReadDefinitions);
         group.MapGet("/export", ExportAsync).RequirePermission(Permissions.ReadDefinitions);
         group.MapGet("/{definitionId}", GetAsync).RequirePermission(Permissions.ReadDefinitions);
         group.MapPut("/{definitionId}", SaveAsync).RequirePermission(Permissions.WriteDefinitions);
@@ -87,6 +88,29 @@ internal static class WorkflowEndpoints
         var edit = new DefinitionEdit { Actor = context.Actor(), ExpectedHash = expected };
         var saved = await runtime.Catalog.SaveEditAsync(context.Tenant(), definition, publish, edit, context.RequestAborted);
         await WriteAsync(context, saved, publish ? [.. graph.Problems, .. await FollowAsync(context, saved)] : graph.Problems);
+    }
+
+    /// <summary>Says what is wrong with a definition, and stores nothing.</summary>
+    private static async Task ValidateAsync(HttpContext context)
+    {
+        IReadOnlyList<DefinitionProblem> problems;
+        try
+        {
+            var definition = WorkflowDefinitionReader.Read(await context.ReadBodyAsync());
+            problems = (await context.Runtime().Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted)).Problems;
+        }
+        catch (WorkflowDefinitionException exception)
+        {
+            problems = exception.Problems;
+        }
+
+        await context.WriteJsonAsync(writer =>
+        {
+            writer.WriteStartObject();
+            writer.WritePropertyName("errors");
+            Problems.WriteErrors(writer, problems);
+            writer.WriteEndObject();
+        });
     }
 
     private static async Task MoveAsync(HttpContext context, string definitionId, Task<StoredDefinition?> move, bool isPublished = false)

@@ -1,7 +1,6 @@
 using System.Text;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
-using Conclave.Server.ElsaApi;
 using Microsoft.Net.Http.Headers;
 
 namespace Conclave.Server.Designer;
@@ -11,9 +10,11 @@ internal static class DesignerEndpoints
 {
     private const string Prefix = "/designer";
 
-    // Studio is WebAssembly, and Monaco's workers and styles are made by its scripts.
+    // Studio is WebAssembly, and Monaco's workers and styles are made by its scripts. The hashes are of the scripts that the editor and the list of
+    // instances of Studio 3.8.2 write into the page.
     private const string ContentSecurityPolicy =
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval' 'sha256-snlP1jz0gjwc5cTz9ErZcliXuCK63+Mmf68RRCeptgc=' "
+        + "'sha256-vu6sQrKXQHR4Yn3FMMihA/9TxxfIXnCxKwvLrTPJ5ts='; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
         + "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'";
 
     /// <summary>Maps the page and its files.</summary>

@@ -17,6 +17,7 @@ public static class ElsaApi
     /// <summary>Adds what the API needs.</summary>
     public static IServiceCollection AddElsaApi(this IServiceCollection services)
     {
+        services.AddCors();
         services.AddInstanceApi();
         services.AddSingleton<LabelStore>();
         HubEndpoints.Add(services);
