@@ -127,7 +127,7 @@ public sealed class StrategyTests(ScriptPool scripts)
             "ActivityExecuted" => (false, false, true),
             _ => throw new InvalidOperationException($"The test does not know {name}."),
         };
-        Assert.Equal(expected, (CommitStrategy.IsAtStart(definition), CommitStrategy.IsBefore(definition, node, isStored: true), CommitStrategy.IsAfter(definition, node)));
+        Assert.Equal(expected, (CommitStrategy.IsAtStart(definition), CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true), CommitStrategy.IsAfter(definition, node, isOpen: false)));
     }
 
     [Theory]
@@ -145,7 +145,7 @@ public sealed class StrategyTests(ScriptPool scripts)
             "Executed" => (false, true, false),
             _ => throw new InvalidOperationException($"The test does not know {name}."),
         };
-        Assert.Equal(expected, (CommitStrategy.IsBefore(definition, node, isStored: true), CommitStrategy.IsAfter(definition, node), CommitStrategy.IsNever(node)));
+        Assert.Equal(expected, (CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true), CommitStrategy.IsAfter(definition, node, isOpen: false), CommitStrategy.IsNever(node)));
     }
 
     [Fact]
