@@ -1,5 +1,6 @@
 using Conclave.Server;
 using Conclave.Server.Accounts;
+using Conclave.Server.Accounts.Pages;
 using Conclave.Server.Api;
 using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
@@ -28,18 +29,19 @@ builder.Services.AddPrometheusMetrics();
 builder.Services.AddConclaveHealth(options);
 builder.Services.AddSingleton<ServerRuntime>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
-builder.Services.AddAccounts();
+builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
 builder.Services.AddWebhooks();
 
 var app = builder.Build();
+if (options.IsWeb)
+    app.UseMiddleware<StartupGate>();
+app.UseAccounts();
 app.MapConclaveHealth();
-app.MapPrometheusMetrics();
+app.MapPrometheusMetrics().RequireMetricsAccess(options.MetricsAccess);
 if (options.IsWeb)
 {
-    app.UseMiddleware<StartupGate>();
-    app.UseAuthentication();
-    app.UseAuthorization();
+    app.MapAccountPages();
     app.MapConclaveApi();
     app.MapElsaApi();
     app.MapWebhooks();

@@ -19,6 +19,19 @@ public enum ServerRoles
     All = Web | Worker,
 }
 
+/// <summary>Who may read metrics without the right <c>read:metrics</c>.</summary>
+public enum MetricsAccess
+{
+    /// <summary>Programs on the same machine, as far as no proxy says that it asks for somebody else.</summary>
+    Loopback,
+
+    /// <summary>Everyone.</summary>
+    Everyone,
+
+    /// <summary>Nobody.</summary>
+    Account,
+}
+
 /// <summary>Settings of a server, checked. Every one is in <c>docs/configuration.md</c>.</summary>
 public sealed record ServerOptions
 {
@@ -97,6 +110,30 @@ public sealed record ServerOptions
     /// <summary>How long instances are kept after they ended.</summary>
     /// <value><c>Retention:Instances</c>: 1 day to 10,000 days; default null, which keeps them.</value>
     public TimeSpan? InstanceRetention { get; init; }
+
+    /// <summary>Passwords and links that one address may try in a minute.</summary>
+    /// <value><c>Accounts:AttemptsPerMinute</c>: 1 to 100,000; default 20.</value>
+    public int AttemptsPerMinute { get; init; } = 20;
+
+    /// <summary>Wrong passwords in a row that lock an account for a while.</summary>
+    /// <value><c>Accounts:LockoutAttempts</c>: 1 to 1,000; default 5.</value>
+    public int LockoutAttempts { get; init; } = 5;
+
+    /// <summary>How long such an account is locked.</summary>
+    /// <value><c>Accounts:LockoutTime</c>: 1 second to 1 day; default 5 minutes.</value>
+    public TimeSpan LockoutTime { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often a session is compared with its account, which may have been locked or got another password.</summary>
+    /// <value><c>Accounts:SessionCheck</c>: 0 seconds (with every request) to 1 hour; default 1 minute.</value>
+    public TimeSpan SessionCheck { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>What the keys of sessions are encrypted with in the database; do not log it.</summary>
+    /// <value><c>Accounts:KeyEncryptionSecret</c>: at least 32 characters; default null: a file in the data folder if the server has a PostgreSQL of its own, else nothing.</value>
+    public string? KeyEncryptionSecret { get; init; }
+
+    /// <summary>Who may read <c>/metrics</c> without the right to.</summary>
+    /// <value><c>Metrics:Access</c>: <c>loopback</c> (default), <c>everyone</c>, <c>account</c>.</value>
+    public MetricsAccess MetricsAccess { get; init; }
 
     /// <summary>Whether this process answers HTTP beyond health and metrics.</summary>
     public bool IsWeb => Roles.HasFlag(ServerRoles.Web);

@@ -39,7 +39,14 @@ internal sealed class SettingsReader(IConfiguration configuration)
             InstanceRetention = Retention("Retention:Instances"),
             HealthCheckTimeout = Span(
                 "Health:CheckTimeout", defaults.HealthCheckTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1)),
+            AttemptsPerMinute = Number("Accounts:AttemptsPerMinute", defaults.AttemptsPerMinute, 1, 100_000),
+            LockoutAttempts = Number("Accounts:LockoutAttempts", defaults.LockoutAttempts, 1, 1_000),
+            LockoutTime = Span("Accounts:LockoutTime", defaults.LockoutTime, TimeSpan.FromSeconds(1), TimeSpan.FromDays(1)),
+            SessionCheck = Span("Accounts:SessionCheck", defaults.SessionCheck, TimeSpan.Zero, TimeSpan.FromHours(1)),
+            KeyEncryptionSecret = KeyEncryptionSecret(),
+            MetricsAccess = Enum.TryParse<MetricsAccess>(Text("Metrics:Access"), ignoreCase: true, out var access) ? access : defaults.MetricsAccess,
         };
+        OneOf("Metrics:Access", "loopback", "everyone", "account");
         OneOf("Logging:Format", "auto", "json", "text");
         OneOf("Telemetry:DatabaseSpans", "true", "false");
         OneOf("Workflows:FlowchartMode", "counter", "token");
@@ -144,6 +151,14 @@ internal sealed class SettingsReader(IConfiguration configuration)
             // Neither the text nor the exception's message: both may hold the password.
             _problems.Add($"{Key} is no connection string of PostgreSQL. Write one such as Host=db;Database=conclave;Username=conclave;Password=…");
         }
+        return null;
+    }
+
+    private string? KeyEncryptionSecret()
+    {
+        const string Key = "Accounts:KeyEncryptionSecret";
+        if (Text(Key) is not { } secret || secret.Length >= 32) return Text(Key);
+        _problems.Add($"{Key} must have at least 32 characters, best from a random generator: openssl rand -hex 32");
         return null;
     }
 

@@ -6,8 +6,6 @@ namespace Conclave.Server.Api;
 /// <summary>Gives a POST of the API that shows an <c>Idempotency-Key</c> the answer of the first one with that key.</summary>
 internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentReplies replies)
 {
-    private const string Scope = "api";
-
     public async Task InvokeAsync(HttpContext context)
     {
         var key = context.Request.Headers["Idempotency-Key"].ToString();
@@ -22,8 +20,10 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         var body = await context.ReadBodyAsync();
         context.Request.Body = new MemoryStream(body);
         var tenant = context.Tenant();
+        // Nobody gets the answer that somebody else got.
+        var scope = $"api {context.Actor()}";
         var hash = IdempotentReplies.HashOf(context.Request.Method, context.Request.Path, context.Request.QueryString.ToString(), body);
-        var request = await replies.BeginAsync(tenant, Scope, key, hash, null, context.RequestAborted);
+        var request = await replies.BeginAsync(tenant, scope, key, hash, null, context.RequestAborted);
         switch (request.State)
         {
             case IdempotencyState.Answered:
@@ -37,10 +37,10 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         }
 
         context.Features.Set(request);
-        await RunAsync(context, tenant, key);
+        await RunAsync(context, tenant, scope, key);
     }
 
-    private async Task RunAsync(HttpContext context, string tenant, string key)
+    private async Task RunAsync(HttpContext context, string tenant, string scope, string key)
     {
         var response = context.Response;
         var original = response.Body;
@@ -50,14 +50,14 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
         var aborted = context.RequestAborted;
         context.RequestAborted = CancellationToken.None;
         var isKept = false;
-        await using var hold = replies.Hold(tenant, Scope, key);
+        await using var hold = replies.Hold(tenant, scope, key);
         try
         {
             await Problems.HandleAsync(context, next);
             // A failure of the server says nothing about the request, nor does "later": both may be repeated.
             if (response.StatusCode < 500 && StringValues.IsNullOrEmpty(response.Headers.RetryAfter))
             {
-                await replies.EndAsync(tenant, Scope, key, Capture(response, buffer.ToArray()), CancellationToken.None);
+                await replies.EndAsync(tenant, scope, key, Capture(response, buffer.ToArray()), CancellationToken.None);
                 isKept = true;
             }
         }
@@ -66,7 +66,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotentRepl
             response.Body = original;
             context.RequestAborted = aborted;
             if (!isKept)
-                await replies.ReleaseAsync(tenant, Scope, key);
+                await replies.ReleaseAsync(tenant, scope, key);
         }
 
         await original.WriteAsync(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), context.RequestAborted);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -13,10 +14,10 @@ internal static class InstanceEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/", ListAsync);
-        group.MapGet("/{id}", GetAsync);
-        group.MapGet("/{id}/journal", JournalAsync);
-        group.MapDelete("/{id}", DeleteAsync);
+        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadInstances);
+        group.MapGet("/{id}", GetAsync).RequirePermission(Permissions.ReadInstances);
+        group.MapGet("/{id}/journal", JournalAsync).RequirePermission(Permissions.ReadInstances);
+        group.MapDelete("/{id}", DeleteAsync).RequirePermission(Permissions.DeleteInstances);
         OperationEndpoints.Map(group);
     }
 

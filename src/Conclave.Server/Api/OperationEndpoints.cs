@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Operations;
@@ -10,10 +11,11 @@ internal static class OperationEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
+        // Which right it needs, depends on the operation.
         group.MapPost("/bulk", BulkAsync);
         foreach (var operation in (string[])["cancel", "retry", "resume", "variables"])
-            group.MapPost($"/{{id}}/{operation}", (HttpContext context, string id) => ChangeAsync(context, id, operation));
-        group.MapPost("/{id}/migrate", MigrateAsync);
+            group.MapPost($"/{{id}}/{operation}", (HttpContext context, string id) => ChangeAsync(context, id, operation)).RequirePermission(PermissionFor(operation));
+        group.MapPost("/{id}/migrate", MigrateAsync).RequirePermission(PermissionFor("migrate"));
     }
 
     private static async Task ChangeAsync(HttpContext context, string id, string operation)
@@ -36,6 +38,7 @@ internal static class OperationEndpoints
     {
         var body = await context.ReadObjectAsync();
         var operation = Text(body, "operation") ?? throw ApiException.Bad("'operation' must be cancel, retry, resume, variables or migrate.");
+        context.Demand(PermissionFor(operation));
         var change = Read(context, operation, body);
         BulkResult result;
         if (body.TryGetProperty("ids", out var ids) && ids.ValueKind == JsonValueKind.Array)
@@ -88,9 +91,22 @@ internal static class OperationEndpoints
                 var (version, dryRun) = (Version(body), Flag(body, "dryRun"));
                 return async (id, token) => (await operations.MigrateAsync(tenant, id, version, dryRun, actor, reason, token)).ThrowIfRefused();
             default:
-                throw ApiException.Bad($"'operation' must be cancel, retry, resume, variables or migrate; it is '{operation}'.");
+                throw NoOperation(operation);
         }
     }
+
+    private static string PermissionFor(string operation) => operation switch
+    {
+        "cancel" => Permissions.CancelInstances,
+        "retry" => Permissions.RetryInstances,
+        "resume" => Permissions.ResumeInstances,
+        "variables" => Permissions.WriteInstances,
+        "migrate" => Permissions.MigrateInstances,
+        _ => throw NoOperation(operation),
+    };
+
+    private static ApiException NoOperation(string operation) =>
+        ApiException.Bad($"'operation' must be cancel, retry, resume, variables or migrate; it is '{operation}'.");
 
     private static void Write(Utf8JsonWriter writer, MigrationReport report)
     {

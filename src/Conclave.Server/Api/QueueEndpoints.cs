@@ -1,4 +1,5 @@
 using System.Globalization;
+using Conclave.Server.Accounts;
 
 namespace Conclave.Server.Api;
 
@@ -7,20 +8,20 @@ internal static class QueueEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/", StatsAsync);
-        group.MapGet("/dead", ListDeadAsync);
+        group.MapGet("/", StatsAsync).RequirePermission(Permissions.ReadQueue);
+        group.MapGet("/dead", ListDeadAsync).RequirePermission(Permissions.ReadQueue);
         group.MapPost("/dead/{id:long}/requeue", async (HttpContext context, long id) =>
         {
             if (!await context.Runtime().Queue.RequeueAsync(context.Tenant(), id, context.RequestAborted))
                 throw NoDead(id);
             context.Response.StatusCode = 204;
-        });
+        }).RequirePermission(Permissions.WriteQueue);
         group.MapDelete("/dead/{id:long}", async (HttpContext context, long id) =>
         {
             if (!await context.Runtime().Queue.DeleteDeadAsync(context.Tenant(), id, context.RequestAborted))
                 throw NoDead(id);
             context.Response.StatusCode = 204;
-        });
+        }).RequirePermission(Permissions.WriteQueue);
     }
 
     private static async Task StatsAsync(HttpContext context)

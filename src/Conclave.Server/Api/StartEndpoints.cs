@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -20,8 +21,8 @@ internal static class StartEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/{definitionId}/start", StartAsync);
-        group.MapPost("/{definitionId}/start-many", StartManyAsync);
+        group.MapPost("/{definitionId}/start", StartAsync).RequirePermission(Permissions.ExecuteDefinitions);
+        group.MapPost("/{definitionId}/start-many", StartManyAsync).RequirePermission(Permissions.ExecuteDefinitions);
     }
 
     private static async Task StartAsync(HttpContext context, string definitionId)

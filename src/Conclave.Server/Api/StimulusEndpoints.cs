@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Instances;
@@ -13,9 +14,9 @@ internal static class StimulusEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/events/{name}", PublishAsync);
-        group.MapGet("/tasks", ListTasksAsync);
-        group.MapPost("/tasks/{taskId}/complete", CompleteAsync);
+        group.MapPost("/events/{name}", PublishAsync).RequirePermission(Permissions.TriggerEvents);
+        group.MapGet("/tasks", ListTasksAsync).RequirePermission(Permissions.ReadTasks);
+        group.MapPost("/tasks/{taskId}/complete", CompleteAsync).RequirePermission(Permissions.CompleteTasks);
     }
 
     private static async Task PublishAsync(HttpContext context, string name)

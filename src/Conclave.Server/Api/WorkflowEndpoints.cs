@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Server.Hosting;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Runtime.Definitions;
@@ -11,22 +12,22 @@ internal static class WorkflowEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/", ListAsync);
-        group.MapPost("/import", ImportAsync);
-        group.MapGet("/export", ExportAsync);
-        group.MapGet("/{definitionId}", GetAsync);
-        group.MapPut("/{definitionId}", SaveAsync);
-        group.MapDelete("/{definitionId}", DeleteAsync);
-        group.MapGet("/{definitionId}/versions", HistoryAsync);
-        group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync);
+        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadDefinitions);
+        group.MapPost("/import", ImportAsync).RequirePermission(Permissions.WriteDefinitions);
+        group.MapGet("/export", ExportAsync).RequirePermission(Permissions.ReadDefinitions);
+        group.MapGet("/{definitionId}", GetAsync).RequirePermission(Permissions.ReadDefinitions);
+        group.MapPut("/{definitionId}", SaveAsync).RequirePermission(Permissions.WriteDefinitions);
+        group.MapDelete("/{definitionId}", DeleteAsync).RequirePermission(Permissions.DeleteDefinitions);
+        group.MapGet("/{definitionId}/versions", HistoryAsync).RequirePermission(Permissions.ReadDefinitions);
+        group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync).RequirePermission(Permissions.DeleteDefinitions);
         group.MapPost("/{definitionId}/publish", (HttpContext context, string definitionId) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted)));
+            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted))).RequirePermission(Permissions.PublishDefinitions);
         group.MapPost("/{definitionId}/retract", (HttpContext context, string definitionId) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted)));
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted))).RequirePermission(Permissions.RetractDefinitions);
         group.MapPost("/{definitionId}/revert", (HttpContext context, string definitionId, int version) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted)));
-        group.MapGet("/{definitionId}/consumers", ConsumersAsync);
-        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync);
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted))).RequirePermission(Permissions.PublishDefinitions);
+        group.MapGet("/{definitionId}/consumers", ConsumersAsync).RequirePermission(Permissions.ReadDefinitions);
+        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync).RequirePermission(Permissions.PublishDefinitions);
         StartEndpoints.Map(group);
     }
 
@@ -77,6 +78,8 @@ internal static class WorkflowEndpoints
         var publish = context.Query("publish") is { } text && (bool.TryParse(text, out var isTrue)
             ? isTrue
             : throw ApiException.Bad($"'publish' must be true or false; it is '{text}'."));
+        if (publish)
+            context.Demand(Permissions.PublishDefinitions);
         var expected = context.Request.Headers.IfMatch.ToString().Trim().Trim('"') is { Length: > 0 } tag ? tag : null;
         var runtime = context.Runtime();
         var definition = given with { DefinitionId = definitionId };
@@ -205,6 +208,8 @@ internal static class WorkflowEndpoints
             "false" => PublishChoice.Never,
             var text => throw ApiException.Bad($"'publish' must be file, true or false; it is '{text}'."),
         };
+        if (choice != PublishChoice.Never)
+            context.Demand(Permissions.PublishDefinitions);
         var package = await ReadPackageAsync(context);
         var import = context.RequestServices.GetRequiredService<ServerRuntime>().Import;
         var results = await import.ImportAsync(context.Tenant(), package, choice, context.RequestAborted);

@@ -30,6 +30,7 @@ public sealed partial class ServerRuntime(
     private readonly ILogger _logger = loggers.CreateLogger<ServerRuntime>();
     private readonly CancellationTokenSource _stop = new();
     private readonly List<IDisposable> _gauges = [];
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private EmbeddedPostgres? _postgres;
     private NpgsqlDataSource? _database;
     private ScriptRunnerPool? _scripts;
@@ -44,6 +45,9 @@ public sealed partial class ServerRuntime(
 
     /// <summary>The database.</summary>
     public NpgsqlDataSource Database => _database ?? throw new InvalidOperationException("The server has not started.");
+
+    /// <summary>Done once the server has started; never, if it could not.</summary>
+    public Task Started => _started.Task;
 
     /// <summary>Brings definitions in.</summary>
     public DefinitionImport Import { get; private set; } = null!;
@@ -147,6 +151,7 @@ public sealed partial class ServerRuntime(
         Observe(_runtime);
         checks.Add("database", CheckDatabaseAsync);
         startup.Finish();
+        _started.SetResult();
         LogStarted(clock.Elapsed.TotalSeconds, options.Roles);
     }
 
