@@ -87,7 +87,7 @@ internal sealed class AccountRules : IUserValidator<Account>
         if (user.UserName.Length > Account.LongestName)
             errors.Add(Error("user_name.too_long", $"The user name may have at most {Account.LongestName} characters."));
         // The journal must not show a person as the key of the machine.
-        if (user.UserName.Equals(KeyAuthentication.MachineName, StringComparison.OrdinalIgnoreCase))
+        if (user.UserName.Equals(Credentials.MachineName, StringComparison.OrdinalIgnoreCase))
             errors.Add(Error("user_name.reserved", $"'{user.UserName}' is the name of the machine's own key. Choose another user name."));
         if (user.Email is { } email && (email.Length > Account.LongestEmail || !email.Contains('@', StringComparison.Ordinal) || email.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))))
             errors.Add(Error("email.invalid", "The e-mail address is not one."));

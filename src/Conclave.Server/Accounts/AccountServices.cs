@@ -27,6 +27,7 @@ public static class AccountServices
             .AddCookie(IdentityConstants.ApplicationScheme, ConfigureCookie);
         services.AddAuthorization();
         services.AddSingleton<AccountStore>().AddSingleton<ApiKeys>().AddSingleton<SigningKeys>().AddSingleton<AccessTokens>().AddSingleton<RefreshTokens>();
+        services.AddSingleton<Credentials>().AddSingleton<WebhookAccess>();
         services.AddScoped<PasswordSignIn>().AddScoped<AccountAdministration>();
         AddIdentity(services, options);
         AddSharedKeys(services);
@@ -107,7 +108,7 @@ public static class AccountServices
 
     /// <summary>A key in the header counts before a cookie; who needs no account is not asked for one, nor is the database before it is there.</summary>
     private static string ChooseScheme(HttpContext context) =>
-        !context.NeedsAccount() || KeyAuthentication.HasCredential(context.Request) || !context.RequestServices.GetRequiredService<StartupState>().IsFinished
+        !context.NeedsAccount() || Credentials.AreIn(context.Request) || !context.RequestServices.GetRequiredService<StartupState>().IsFinished
             ? KeyAuthentication.SchemeName
             : IdentityConstants.ApplicationScheme;
 }

@@ -11,7 +11,7 @@ internal static class CrossSite
     public static Task RefuseAsync(HttpContext context, RequestDelegate next)
     {
         var request = context.Request;
-        if (!IsApi(request.Path) || !IsUnsafe(context) || context.User.Identity is not { IsAuthenticated: true } || KeyAuthentication.HasCredential(request) || IsSameOrigin(request))
+        if (!IsApi(request.Path) || !IsUnsafe(context) || context.User.Identity is not { IsAuthenticated: true } || Credentials.AreIn(request) || IsSameOrigin(request))
             return next(context);
         if (request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase))
         {
@@ -31,7 +31,8 @@ internal static class CrossSite
         !(HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || HttpMethods.IsOptions(context.Request.Method))
         || context.WebSockets.IsWebSocketRequest || context.Request.Headers.Upgrade.Count > 0;
 
-    private static bool IsSameOrigin(HttpRequest request)
+    /// <summary>Whether a browser says that a page of ours sent a request.</summary>
+    public static bool IsSameOrigin(HttpRequest request)
     {
         if (request.Headers["Sec-Fetch-Site"].ToString() is { Length: > 0 } site)
             return site == "same-origin";

@@ -41,7 +41,7 @@ internal static class ElsaIdentity
 
     private static async Task RefreshAsync(HttpContext context, AccessTokens access, RefreshTokens refresh)
     {
-        var used = KeyAuthentication.CredentialIn(context.Request.Headers.Authorization.ToString()) is { Length: > 0 } token
+        var used = Credentials.Of(context.Request.Headers.Authorization.ToString()) is { Length: > 0 } token
             ? await refresh.UseAsync(token, context.RequestAborted)
             : null;
         await WriteTokensAsync(context, used?.Account, used?.Family, access, refresh);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Hosting;
 using Conclave.Workflows.Activities;
@@ -40,7 +41,7 @@ public static class WebhookEndpoints
 /// whose workflow waits for something itself, gets 202 and a place to ask.
 /// </remarks>
 internal sealed class WebhookHandler(
-    ServerRuntime server, WebhookRoutes routes, HttpRequestReader reader, IdempotentReplies replies, IHostApplicationLifetime lifetime)
+    ServerRuntime server, WebhookRoutes routes, HttpRequestReader reader, IdempotentReplies replies, WebhookAccess access, IHostApplicationLifetime lifetime)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -63,6 +64,7 @@ internal sealed class WebhookHandler(
         var scope = $"{context.Request.Method} {path}";
         if (await FindWaitingAsync(context, path) is { } waiting)
         {
+            await access.CheckAsync(context, JsonElement.Parse(waiting.Bookmark.Payload));
             await ResumeAsync(context, scope, waiting.Bookmark, waiting.RouteData);
             return;
         }
@@ -83,6 +85,7 @@ internal sealed class WebhookHandler(
     private async Task StartAsync(HttpContext context, HttpRouteMatch<WorkflowTrigger> match)
     {
         var trigger = match.Values[0];
+        await access.CheckAsync(context, trigger.Payload);
         var workflows = server.Runtime.Catalog.Of(trigger.Tenant);
         var graph = await workflows.GetGraphAsync(trigger.VersionId, context.RequestAborted);
         var keepsRawBody = graph.FindActivity(trigger.ActivityId)?.Activity is HttpEndpoint { NeedsRawBody: true };

@@ -1,0 +1,177 @@
+namespace Conclave.EndToEnd.Accounts;
+
+[Collection(AccountServer.Name)]
+public sealed class RightTests(AccountServer shared)
+{
+    /// <summary>Calls, the right that each needs, and who has it besides administrators. None finds anything to change.</summary>
+    private static readonly (string Call, string Right, string Roles)[] Calls =
+    [
+        ("GET /api/workflows", "read:workflow-definitions", "author operator viewer"),
+        ("GET /api/workflows/NONE", "read:workflow-definitions", "author operator viewer"),
+        ("GET /api/workflows/NONE/versions", "read:workflow-definitions", "author operator viewer"),
+        ("GET /api/workflows/NONE/consumers", "read:workflow-definitions", "author operator viewer"),
+        ("GET /api/workflows/export?ids=NONE", "read:workflow-definitions", "author operator viewer"),
+        ("PUT /api/workflows/NONE", "write:workflow-definitions", "author"),
+        ("POST /api/workflows/import?publish=false", "write:workflow-definitions", "author"),
+        ("POST /api/workflows/NONE/publish", "publish:workflow-definitions", "author"),
+        ("POST /api/workflows/NONE/revert?version=1", "publish:workflow-definitions", "author"),
+        ("POST /api/workflows/NONE/update-references", "publish:workflow-definitions", "author"),
+        ("POST /api/workflows/NONE/retract", "retract:workflow-definitions", "author"),
+        ("DELETE /api/workflows/NONE", "delete:workflow-definitions", "author"),
+        ("DELETE /api/workflows/NONE/versions/1", "delete:workflow-definitions", "author"),
+        ("POST /api/workflows/NONE/start", "exec:workflow-definitions", "author operator"),
+        ("POST /api/workflows/NONE/start-many", "exec:workflow-definitions", "author operator"),
+        ("GET /api/instances", "read:workflow-instances", "author operator viewer"),
+        ("GET /api/instances/NONE", "read:workflow-instances", "author operator viewer"),
+        ("GET /api/instances/NONE/journal", "read:workflow-instances", "author operator viewer"),
+        ("DELETE /api/instances/NONE", "delete:workflow-instances", ""),
+        ("POST /api/instances/NONE/cancel", "cancel:workflow-instances", "operator"),
+        ("POST /api/instances/NONE/retry", "retry:workflow-instances", "operator"),
+        ("POST /api/instances/NONE/resume", "resume:workflow-instances", "operator"),
+        ("POST /api/instances/NONE/variables", "write:workflow-instances", "operator"),
+        ("POST /api/instances/NONE/migrate", "migrate:workflow-instances", "operator"),
+        ("POST /api/instances/bulk cancel", "cancel:workflow-instances", "operator"),
+        ("POST /api/instances/bulk retry", "retry:workflow-instances", "operator"),
+        ("POST /api/instances/bulk resume", "resume:workflow-instances", "operator"),
+        ("POST /api/instances/bulk variables", "write:workflow-instances", "operator"),
+        ("POST /api/instances/bulk migrate", "migrate:workflow-instances", "operator"),
+        ("POST /api/events/NONE", "trigger:event", "operator"),
+        ("GET /api/tasks", "read:tasks", "author operator viewer"),
+        ("POST /api/tasks/NONE/complete", "tasks:complete", "operator"),
+        ("GET /api/queue", "read:queue", "operator viewer"),
+        ("GET /api/queue/dead", "read:queue", "operator viewer"),
+        ("POST /api/queue/dead/1/requeue", "write:queue", "operator"),
+        ("DELETE /api/queue/dead/1", "write:queue", "operator"),
+        ("GET /elsa/api/identity/roles", "manage:accounts", ""),
+        ("POST /elsa/api/identity/users", "manage:accounts", ""),
+        ("POST /elsa/api/identity/applications", "manage:accounts", ""),
+    ];
+
+    private readonly ServerProcess _server = shared.Server;
+
+    public static TheoryData<string> Rights => [.. Calls.Select(c => c.Right).Distinct()];
+
+    /// <summary>A key with one right opens what needs it, and nothing else.</summary>
+    [Theory]
+    [MemberData(nameof(Rights))]
+    public async Task Key_WithOneRight_OpensWhatNeedsIt(string right)
+    {
+        using var admin = await shared.SignedInAsync("root");
+        var key = await admin.MakeKeyAsync("30", right);
+
+        foreach (var (call, needed, _) in Calls)
+        {
+            var reply = await CallAsync(call, key);
+            Assert.True(reply.Status is not 401 and not >= 500, $"{call}: {reply.Status} {reply.Text}");
+            Assert.True((reply.Status == 403) == (needed != right), $"{call} with {right}: {reply.Status} {reply.Text}");
+            if (reply.Status == 403 && !call.Contains("/elsa", StringComparison.Ordinal))
+                Assert.Contains($"'{needed}'", reply.IsProblem(403, "request.forbidden")["detail"].GetString(), StringComparison.Ordinal);
+            else if (reply.Status == 403)
+                Assert.Empty(reply.Text);
+        }
+    }
+
+    [Theory]
+    [InlineData("root"), InlineData("author"), InlineData("operator"), InlineData("viewer")]
+    public async Task Role_OpensWhatItShould(string role)
+    {
+        var (access, _) = await shared.LogInAsync(role);
+        foreach (var (call, _, roles) in Calls)
+        {
+            var reply = await CallAsync(call, access);
+            var may = role == "root" || roles.Split(' ').Contains(role);
+            Assert.True((reply.Status == 403) == !may && reply.Status != 401, $"{call} as {role}: {reply.Status} {reply.Text}");
+        }
+    }
+
+    [Fact]
+    public async Task Publishing_ByTheWay_NeedsItsOwnRight()
+    {
+        using var admin = await shared.SignedInAsync("root");
+        var key = await admin.MakeKeyAsync("30", "write:workflow-definitions", "read:workflow-definitions");
+        var id = SharedServer.NewId();
+        var definition = Flows.Short();
+        definition["definitionId"] = id;
+        foreach (var call in (string[])[$"PUT /api/workflows/{id}?publish=true", "POST /api/workflows/import", "POST /api/workflows/import?publish=true"])
+            (await _server.CallAsync(call, definition, $"Authorization: Bearer {key}")).IsProblem(403, "request.forbidden");
+        (await _server.CallAsync($"GET /api/workflows/{id}")).Is(404);
+
+        (await _server.CallAsync("POST /api/workflows/import?publish=false", definition, $"Authorization: Bearer {key}")).Is(200);
+        Assert.False((await _server.CallAsync($"PUT /api/workflows/{id}", Flows.Short("other"), $"Authorization: Bearer {key}")).Is(200)["isPublished"].GetBoolean());
+    }
+
+    [Fact]
+    public async Task Operations_AreRecordedUnderTheNameOfWhoDidThem()
+    {
+        var name = await shared.MakeAccountAsync("operator");
+        using var browser = await shared.SignedInAsync(name);
+        var key = await browser.MakeKeyAsync("30", "cancel:workflow-instances");
+        var id = SharedServer.NewId();
+        await _server.PublishAsync(id, Flows.Waiting(id));
+        foreach (var (authorization, actor) in ((string?, string)[])[($"Authorization: ApiKey {key}", name), (null, "api-key")])
+        {
+            var instance = await _server.StartAsync(id);
+            await _server.UntilAsync(instance, "Suspended");
+            (await _server.CallAsync($"POST /api/instances/{instance}/cancel", """{"reason":"test"}""", authorization is null ? [] : [authorization])).Is(200);
+            await _server.UntilAsync(instance, "Cancelled");
+            var journal = await _server.ItemsAsync($"/api/instances/{instance}/journal");
+            Assert.Contains(journal, e => e.TryGetProperty("actor", out var who) && who.GetString() == actor);
+        }
+    }
+
+    [Fact]
+    public async Task IdempotencyKey_OfSomebodyElse_GivesNothingAway()
+    {
+        var id = SharedServer.NewId();
+        await _server.PublishAsync(id, Flows.Short());
+        var (access, _) = await shared.LogInAsync("operator");
+        var mine = (await _server.CallAsync($"POST /api/workflows/{id}/start", "{}", $"Idempotency-Key: {id}")).Is(202);
+        var theirs = (await _server.CallAsync($"POST /api/workflows/{id}/start", "{}", $"Idempotency-Key: {id}", $"Authorization: Bearer {access}")).Is(202);
+        var again = (await _server.CallAsync($"POST /api/workflows/{id}/start", "{}", $"Idempotency-Key: {id}", $"Authorization: Bearer {access}")).Is(202);
+
+        Assert.NotEqual(mine["instanceId"].GetString(), theirs["instanceId"].GetString());
+        Assert.Equal(theirs["instanceId"].GetString(), again["instanceId"].GetString());
+    }
+
+    [Fact]
+    public async Task Metrics_AreForThisMachineAndThoseWithTheRight()
+    {
+        using var stranger = new Browser(_server);
+        (await stranger.GetAsync("/metrics")).Is(200);
+        (await stranger.CallAsync("GET /metrics", null, "X-Forwarded-For: 10.0.0.1")).Is(401);
+        foreach (var (name, status) in ((string, int)[])[("viewer", 200), ("operator", 200), ("author", 403)])
+        {
+            var (access, _) = await shared.LogInAsync(name);
+            (await stranger.CallAsync("GET /metrics", null, "X-Forwarded-For: 10.0.0.1", $"Authorization: Bearer {access}")).Is(status);
+        }
+    }
+
+    [Fact]
+    public async Task Webhook_ThatAsksForAnAccount_GetsOne()
+    {
+        var id = SharedServer.NewId();
+        await _server.PublishAsync(id, Flows.WebEcho(id, "POST", ("authorize", Conclave.Tests.Json.Literal(true)), ("policy", Conclave.Tests.Json.Literal("read:queue"))));
+        using var stranger = new Browser(_server);
+        (await stranger.CallAsync($"POST /workflows/{id}", "{}")).IsProblem(401, "http_endpoint.unauthorized");
+        (await stranger.CallAsync($"POST /workflows/{id}", "{}", "Authorization: Bearer wrong")).IsProblem(401, "http_endpoint.unauthorized");
+        var (author, _) = await shared.LogInAsync("author");
+        (await stranger.CallAsync($"POST /workflows/{id}", "{}", $"Authorization: Bearer {author}")).IsProblem(403, "http_endpoint.forbidden");
+        using var browser = await shared.SignedInAsync("viewer");
+        (await browser.CallAsync($"POST /workflows/{id}", "{}", "Origin: https://evil.example")).Is(401);
+        Assert.Empty(await _server.ItemsAsync($"/api/instances?definitionId={id}"));
+
+        (await browser.CallAsync($"POST /workflows/{id}", "{}", "Sec-Fetch-Site: same-origin")).Is(200);
+        var (viewer, _) = await shared.LogInAsync("viewer");
+        (await stranger.CallAsync($"POST /workflows/{id}", "{}", $"Authorization: ApiKey {viewer}")).Is(200);
+    }
+
+    private Task<Reply> CallAsync(string call, string credential)
+    {
+        var parts = call.Split(' ');
+        // Empty or wrong bodies: who is let in changes nothing.
+        var body = parts[0] == "GET" ? null
+            : parts.Length == 3 ? $$"""{"operation":"{{parts[2]}}","ids":[],"values":{},"version":"1"}"""
+            : parts[1] is "/api/workflows/NONE" or "/api/workflows/import?publish=false" ? "[" : "{}";
+        return _server.CallAsync($"{parts[0]} {parts[1]}", body, $"Authorization: Bearer {credential}");
+    }
+}
