@@ -77,7 +77,6 @@ public static class AccountServices
             .AddClaimsPrincipalFactory<AccountClaims>()
             .AddTokenProvider<DataProtectorTokenProvider<Account>>(TokenOptions.DefaultProvider);
         services.AddScoped<IUserStore<Account>>(provider => provider.GetRequiredService<AccountStore>());
-        services.Configure<SecurityStampValidatorOptions>(validator => validator.ValidationInterval = options.SessionCheck);
         services.Configure<DataProtectionTokenProviderOptions>(links => links.TokenLifespan = AccountAdministration.LinkLifetime);
     }
 
@@ -103,7 +102,7 @@ public static class AccountServices
         cookie.SlidingExpiration = true;
         cookie.Events.OnRedirectToLogin = context => Refusals.ChallengeAsync(context.HttpContext);
         cookie.Events.OnRedirectToAccessDenied = context => Refusals.ForbidAsync(context.HttpContext);
-        cookie.Events.OnValidatePrincipal = SecurityStampValidator.ValidatePrincipalAsync;
+        cookie.Events.OnValidatePrincipal = SessionCheck.CheckAsync;
     }
 
     /// <summary>A key in the header counts before a cookie; who needs no account is not asked for one, nor is the database before it is there.</summary>

@@ -30,7 +30,7 @@ public sealed class SetupTests
         Assert.Equal(0L, await CountAsync());
 
         // What is wrong is said, and the link stays good.
-        foreach (var (name, password, again) in ((string, string, string)[])[("root", "short", "short"), ("root", Password, Password + "x"), ("", Password, Password), ("a b", Password, Password), ("api-key", Password, Password), ("administrator", "administrator1", "administrator1"), ("root", "aaaaaaaaaaaaaa", "aaaaaaaaaaaaaa"), (new string('x', 101), Password, Password), ("ro\0ot", Password, Password)])
+        foreach (var (name, password, again) in ((string, string, string)[])[("root", "short", "short"), ("root", Password, Password + "x"), ("", Password, Password), ("a b", Password, Password), ("api-key", Password, Password), ("administrator", "administrator1", "administrator1"), ("root", "aaaaaaaaaaaaaa", "aaaaaaaaaaaaaa"), (new string('x', 101), Password, Password), ("ro\u0001ot", Password, Password)])
             Assert.Contains("role=\"alert\"", (await SendAsync(name, password, again)).Is(400).Text, StringComparison.Ordinal);
         Assert.Equal(0L, await CountAsync());
 

@@ -53,9 +53,7 @@ internal sealed class AccessTokens(SigningKeys keys, TimeProvider time)
         // The algorithm is ours to choose, whatever the header says; it may not name another.
         if (Text(header, "alg") != "HS256" || Text(header, "kid") is not { } keyId || await keys.FindAsync(keyId, cancellationToken) is not { } key)
             return null;
-        var signature = new byte[HMACSHA256.HashSizeInBytes];
-        if (!Base64Url.TryDecodeFromChars(parts[2], signature, out var length) || length != signature.Length
-            || !CryptographicOperations.FixedTimeEquals(signature, Sign(key, $"{parts[0]}.{parts[1]}")))
+        if (Bytes(parts[2]) is not { } signature || !CryptographicOperations.FixedTimeEquals(signature, Sign(key, $"{parts[0]}.{parts[1]}")))
             return null;
         return Text(payload, "sub") is { } account && Text(payload, "stamp") is { } stamp
             && payload.TryGetProperty("exp", out var end) && end.TryGetInt64(out var seconds) && seconds > time.GetUtcNow().ToUnixTimeSeconds()
@@ -86,10 +84,21 @@ internal sealed class AccessTokens(SigningKeys keys, TimeProvider time)
     {
         try
         {
-            var json = JsonElement.Parse(Base64Url.DecodeFromChars(part));
-            return json.ValueKind == JsonValueKind.Object ? json : null;
+            return Bytes(part) is { } bytes && JsonElement.Parse(bytes) is { ValueKind: JsonValueKind.Object } json ? json : null;
         }
-        catch (Exception exception) when (exception is FormatException or JsonException)
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[]? Bytes(string part)
+    {
+        try
+        {
+            return Base64Url.DecodeFromChars(part);
+        }
+        catch (FormatException)
         {
             return null;
         }

@@ -53,7 +53,7 @@ public static class AccountPages
         {
             return context.Request.HasFormContentType && await context.RequestServices.GetRequiredService<IAntiforgery>().IsRequestValidAsync(context);
         }
-        catch (Exception exception) when (exception is InvalidDataException or (IOException and not BadHttpRequestException))
+        catch (Exception exception) when (exception is AntiforgeryValidationException or InvalidDataException or (IOException and not BadHttpRequestException))
         {
             return false;
         }
