@@ -8,7 +8,6 @@ using Conclave.Server.Accounts;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -20,9 +19,10 @@ namespace Conclave.Tests.Accounts;
 public sealed class HubAccessTests : IAsyncLifetime
 {
     private const string Path = "/elsa/hubs/test";
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { UseProxy = false });
 
     private WebApplication _app = null!;
-    private HttpClient _http = null!;
+    private Uri _address = null!;
 
     public async Task InitializeAsync()
     {
@@ -37,14 +37,10 @@ public sealed class HubAccessTests : IAsyncLifetime
         _app.UseAuthorization();
         _app.MapHub<TestHub>(Path).RequireHubPermission(Permissions.ReadInstances);
         await _app.StartAsync();
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(_app.Urls.First()) };
+        _address = new Uri(_app.Urls.First());
     }
 
-    public async Task DisposeAsync()
-    {
-        _http.Dispose();
-        await _app.DisposeAsync();
-    }
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     [Theory]
     [InlineData(null, HttpStatusCode.Unauthorized)]
@@ -98,13 +94,13 @@ public sealed class HubAccessTests : IAsyncLifetime
 
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? right)
     {
-        using var request = new HttpRequestMessage(method, Path + path);
+        using var request = new HttpRequestMessage(method, new Uri(_address, Path + path));
         if (right is not null)
             request.Headers.Add("X-Right", right);
-        return await _http.SendAsync(request);
+        return await Http.SendAsync(request);
     }
 
-    private Uri Address(string query) => new UriBuilder(_http.BaseAddress!) { Scheme = "ws", Path = Path, Query = query }.Uri;
+    private Uri Address(string query) => new UriBuilder(_address) { Scheme = "ws", Path = Path, Query = query }.Uri;
 
     private sealed class TestHub : Hub;
 
