@@ -50,6 +50,8 @@ public sealed class ServerOptionsTests
     [Theory]
     [InlineData("Urls", "ftp://x:1"), InlineData("Urls", "http://x:99999"), InlineData("Roles", ","), InlineData("Drain:Timeout", "-00:00:05")]
     [InlineData("Drain:Timeout", "1e400"), InlineData("Drain:Timeout", "99999999999999999999"), InlineData("Worker:Concurrency", "1.5")]
+    [InlineData("Metrics:Access", "nobody"), InlineData("Accounts:KeyEncryptionSecret", "too short"), InlineData("Accounts:AttemptsPerMinute", "0")]
+    [InlineData("Accounts:LockoutTime", "0"), InlineData("Accounts:SessionCheck", "2:00:00"), InlineData("Accounts:LockoutAttempts", "many")]
     [InlineData("DataFolder", "a\0b"), InlineData("ConnectionStrings:Conclave", "Database=x"), InlineData("ConnectionStrings:Conclave", "gibberish")]
     public void Read_OneWrong_SaysSo(string key, string value)
     {
