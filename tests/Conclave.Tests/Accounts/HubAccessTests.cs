@@ -75,7 +75,7 @@ public sealed class HubAccessTests : IAsyncLifetime
     [InlineData("", HttpStatusCode.Unauthorized)]
     [InlineData("?id=", HttpStatusCode.Unauthorized)]
     [InlineData("?id=invented", HttpStatusCode.NotFound)]
-    [InlineData("?id=&id=", HttpStatusCode.NotFound)]
+    [InlineData("?id=&id=", HttpStatusCode.Unauthorized)]
     public async Task WebSocket_WithoutNegotiation_DoesNotConnect(string query, HttpStatusCode status)
     {
         await NegotiateAsync();
