@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using System.Text.Json;
 using Conclave.Server.Api;
+using Conclave.Workflows.Runtime.Instances;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Identity;
 
@@ -9,21 +10,33 @@ namespace Conclave.Server.Accounts;
 /// <summary>Who may call an HTTP endpoint of a workflow: everyone, unless it says <c>Authorize</c>; then <c>Policy</c> may name a right that is needed.</summary>
 internal sealed class WebhookAccess(Credentials credentials)
 {
-    /// <summary>Lets a request pass.</summary>
-    /// <param name="context">The request.</param>
-    /// <param name="endpoint">What the trigger or bookmark of the endpoint holds.</param>
+    /// <summary>Lets a request to a trigger pass.</summary>
     /// <exception cref="ApiException">It may not come in.</exception>
-    public async Task CheckAsync(HttpContext context, JsonElement endpoint)
+    public Task CheckAsync(HttpContext context, JsonElement trigger) => trigger.TryGetProperty("Authorize", out var authorize) && authorize.ValueKind == JsonValueKind.True
+        ? CheckAsync(context, trigger.TryGetProperty("Policy", out var policy) && policy.ValueKind == JsonValueKind.String ? policy.GetString() : null)
+        : Task.CompletedTask;
+
+    /// <summary>Lets a request to an instance that waits pass.</summary>
+    /// <exception cref="ApiException">It may not come in.</exception>
+    public async Task CheckAsync(HttpContext context, StoredBookmark bookmark)
     {
-        if (!endpoint.TryGetProperty("Authorize", out var authorize) || authorize.ValueKind != JsonValueKind.True)
+        // The text shows that it may say so; a path could say it too, so the instance has to be asked.
+        if (!bookmark.Payload.Contains("Authorize = true", StringComparison.OrdinalIgnoreCase))
             return;
+        var instance = await context.Runtime().Runner.ReadAsync(Tenants.Default, bookmark.InstanceId, context.RequestAborted);
+        if (instance?.Bookmarks.FirstOrDefault(b => b.Number == bookmark.Number)?.Payload is { } payload && payload["Authorize"] is true)
+            await CheckAsync(context, payload["Policy"] as string);
+    }
+
+    private async Task CheckAsync(HttpContext context, string? permission)
+    {
         if (await FindCallerAsync(context) is not { } caller)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
             throw new ApiException(401, "http_endpoint.unauthorized", "This endpoint is for those with an account. Send a key: 'Authorization: Bearer <key>'.");
         }
 
-        if (endpoint.TryGetProperty("Policy", out var policy) && policy.ValueKind == JsonValueKind.String && policy.GetString() is { Length: > 0 } permission && !caller.Has(permission))
+        if (!string.IsNullOrEmpty(permission) && !caller.Has(permission))
             throw new ApiException(403, "http_endpoint.forbidden", $"Your account or key does not have the right '{permission}' that this endpoint asks for.");
     }
 

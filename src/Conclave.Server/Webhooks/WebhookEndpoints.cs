@@ -64,7 +64,7 @@ internal sealed class WebhookHandler(
         var scope = $"{context.Request.Method} {path}";
         if (await FindWaitingAsync(context, path) is { } waiting)
         {
-            await access.CheckAsync(context, JsonElement.Parse(waiting.Bookmark.Payload));
+            await access.CheckAsync(context, waiting.Bookmark);
             await ResumeAsync(context, scope, waiting.Bookmark, waiting.RouteData);
             return;
         }

@@ -165,6 +165,26 @@ public sealed class RightTests(AccountServer shared)
         (await stranger.CallAsync($"POST /workflows/{id}", "{}", $"Authorization: ApiKey {viewer}")).Is(200);
     }
 
+    [Fact]
+    public async Task Webhook_ThatWaitsForSomebodyWithAnAccount_GoesOnWaiting()
+    {
+        var id = SharedServer.NewId();
+        // A path that says what its endpoint does not.
+        var trap = $"{id}/, Authorize = True";
+        await _server.PublishAsync(id, Flows.Web(
+            Flows.Endpoint("wait", Conclave.Tests.Json.Literal($"{id}/wait"), "POST", ("authorize", Conclave.Tests.Json.Literal(true))),
+            Flows.Endpoint("open", Conclave.Tests.Json.Literal(trap), "POST"),
+            Flows.Respond("getRequest()")));
+        var instance = await _server.StartAsync(id);
+        await _server.UntilAsync(instance, "Suspended");
+        using var stranger = new Browser(_server);
+        (await stranger.CallAsync($"POST /workflows/{id}/wait", "{}")).IsProblem(401, "http_endpoint.unauthorized");
+        using var browser = await shared.SignedInAsync("viewer");
+        (await browser.CallAsync($"POST /workflows/{id}/wait", "{}", "Sec-Fetch-Site: same-origin")).Is(202);
+
+        (await stranger.CallAsync($"POST /workflows/{Uri.EscapeDataString(trap).Replace("%2F", "/", StringComparison.Ordinal)}", "{}")).Is(200);
+    }
+
     private Task<Reply> CallAsync(string call, string credential)
     {
         var parts = call.Split(' ');
