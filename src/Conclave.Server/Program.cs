@@ -34,10 +34,12 @@ builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
 builder.Services.AddElsaApi();
 builder.Services.AddWebhooks();
+builder.Services.AddCors();
 
 var app = builder.Build();
 if (options.IsWeb)
 {
+    app.UseElsaCrossOrigin(options);
     app.UseMiddleware<StartupGate>();
     app.UseElsaCrossOrigin(options);
 }
