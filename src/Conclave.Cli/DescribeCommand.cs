@@ -98,7 +98,7 @@ internal static class DescribeCommand
 
     private static string Help(InputDescriptor input) =>
         input.Options.Count > 0
-            ? $"{input.Description} One of {string.Join(", ", input.Options.Where(o => o.Length > 0))}."
+            ? $"{input.Description} One of {string.Join(", ", input.Options.Select(o => o.Value).Where(o => o.Length > 0))}."
             : input.Description ?? "";
 
     private static string Text(object? value) => ValueConverter.ToText(value) ?? "";

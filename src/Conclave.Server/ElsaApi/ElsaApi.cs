@@ -11,6 +11,7 @@ public static class ElsaApi
     {
         app.UseWhen(context => context.Request.Path.StartsWithSegments(Prefix, StringComparison.OrdinalIgnoreCase), api => api.Use(ElsaProblems.HandleAsync));
         var group = app.MapGroup(Prefix).RequireAuthorization();
+        Descriptors.DescriptorEndpoints.Map(group);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }
 }

@@ -162,6 +162,13 @@ public sealed record WorkflowOptions
     /// <summary>When state is committed within a burst.</summary>
     public string? CommitStrategyName { get; init; }
 
+    /// <summary>What <see cref="IncidentStrategyType"/> may be.</summary>
+    public static IReadOnlyList<StrategyDescriptor> IncidentStrategies { get; } =
+    [
+        new("FaultStrategy", "Fault", "An activity that faults ends the whole workflow at once."),
+        new("ContinueWithIncidentsStrategy", "Continue with incidents", "An activity that faults stops its own branch; the others go on, and the faulted one can be retried."),
+    ];
+
     /// <summary>Whether the workflow goes on beside a faulted activity instead of faulting at once.</summary>
     public bool ContinuesWithIncidents =>
         IncidentStrategyType?.Contains("ContinueWithIncidents", StringComparison.OrdinalIgnoreCase) == true;

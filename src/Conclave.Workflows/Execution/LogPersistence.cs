@@ -21,6 +21,14 @@ public sealed class LogPersistence
         _outputs = outputs;
     }
 
+    /// <summary>What definitions may choose, for a workflow, an activity or a single value.</summary>
+    public static IReadOnlyList<StrategyDescriptor> Strategies { get; } =
+    [
+        new("Elsa.Workflows.LogPersistence.Strategies.Inherit, Elsa.Workflows.Core", "Inherit", "As chosen one level up: by the activity, then by the workflow. Without any choice values are kept."),
+        new("Elsa.Workflows.LogPersistence.Strategies.Include, Elsa.Workflows.Core", "Include", "The journal keeps the values, so that people can see what an activity was given and what it made of it."),
+        new("Elsa.Workflows.LogPersistence.Strategies.Exclude, Elsa.Workflows.Core", "Exclude", "The journal does not keep the values. Choose it for personal data, and for large values that nobody looks at."),
+    ];
+
     /// <summary>Keeps every value.</summary>
     public static LogPersistence IncludeAll { get; } = new(true, null, null);
 

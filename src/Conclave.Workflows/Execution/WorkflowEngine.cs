@@ -52,6 +52,10 @@ public sealed class WorkflowEngine
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; }
 
+    /// <summary>What authors see of the activity types; those that this engine cannot run are not browsable.</summary>
+    public IEnumerable<ActivityDescriptor> Descriptors => Catalog.Types.Select(t => t.Descriptor).Select(d =>
+        d.RequiredSyntax is not { } syntax || Expressions.Descriptors.Any(e => e.Type == syntax) ? d : d with { IsBrowsable = false });
+
     /// <summary>Compiles a definition.</summary>
     /// <exception cref="WorkflowDefinitionException">The definition cannot run at all; carries every problem.</exception>
     public WorkflowGraph Compile(WorkflowDefinition definition) => WorkflowGraph.Compile(definition, this);

@@ -13,6 +13,15 @@ public sealed class CSharpSyntax : IExpressionSyntax
     public string Type => "CSharp";
 
     /// <inheritdoc/>
+    public ExpressionDescriptor Descriptor { get; } = new("CSharp")
+    {
+        DisplayName = "C#",
+        MonacoLanguage = "csharp",
+        Permission = "exec:csharp-expressions",
+        Order = 6,
+    };
+
+    /// <inheritdoc/>
     public CompiledExpression Compile(ExpressionSource source) => new CSharpExpression(ScriptText.Read(source));
 
     private sealed class CSharpExpression(string script) : Expression

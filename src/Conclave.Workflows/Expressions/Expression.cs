@@ -44,6 +44,9 @@ public interface IExpressionSyntax
     /// <summary>Name as in definitions, for example <c>JavaScript</c>.</summary>
     string Type { get; }
 
+    /// <summary>How designers offer the syntax; null for one that they do not offer.</summary>
+    ExpressionDescriptor? Descriptor => new(Type);
+
     /// <summary>Compiles one expression.</summary>
     /// <exception cref="ExpressionException">The expression cannot work; the problem is reported with its place.</exception>
     CompiledExpression Compile(ExpressionSource source);

@@ -11,6 +11,11 @@ public sealed class ExpressionSyntaxes
     {
         _byType = syntaxes.ToFrozenDictionary(s => s.Type, StringComparer.OrdinalIgnoreCase);
         Types = [.. _byType.Keys.Order(StringComparer.Ordinal)];
+        Descriptors =
+        [
+            .. _byType.Values.Select(s => s.Descriptor).OfType<ExpressionDescriptor>()
+                .OrderBy(d => d.Order).ThenBy(d => d.Type, StringComparer.Ordinal),
+        ];
     }
 
     /// <summary>Literal, Object, Json, Variable, Input, Output; scripts need a runner and are added by the host.</summary>
@@ -31,6 +36,9 @@ public sealed class ExpressionSyntaxes
 
     /// <summary>Names of all syntaxes.</summary>
     public IReadOnlyList<string> Types { get; }
+
+    /// <summary>What designers offer: the syntaxes that this engine can evaluate.</summary>
+    public IReadOnlyList<ExpressionDescriptor> Descriptors { get; }
 
     /// <summary>The same syntaxes with others added or replaced.</summary>
     public ExpressionSyntaxes With(params IEnumerable<IExpressionSyntax> syntaxes)

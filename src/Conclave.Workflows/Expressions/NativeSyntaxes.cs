@@ -9,6 +9,8 @@ internal sealed class LiteralSyntax : IExpressionSyntax
 {
     public string Type => "Literal";
 
+    public ExpressionDescriptor Descriptor { get; } = new("Literal") { IsBrowsable = false };
+
     public CompiledExpression Compile(ExpressionSource source) =>
         CompiledExpression.OfLiteral(ValueConverter.FromJson(source.Value));
 }
@@ -17,6 +19,8 @@ internal sealed class LiteralSyntax : IExpressionSyntax
 internal sealed class ObjectSyntax(string type) : IExpressionSyntax
 {
     public string Type => type;
+
+    public ExpressionDescriptor Descriptor { get; } = new(type) { IsBrowsable = false, MonacoLanguage = "json", Order = 1 };
 
     public CompiledExpression Compile(ExpressionSource source)
     {
@@ -43,6 +47,8 @@ internal sealed class ObjectSyntax(string type) : IExpressionSyntax
 internal sealed class VariableSyntax : IExpressionSyntax
 {
     public string Type => "Variable";
+
+    public ExpressionDescriptor Descriptor { get; } = new("Variable") { Order = 4 };
 
     public CompiledExpression Compile(ExpressionSource source)
     {
@@ -73,6 +79,8 @@ internal sealed class InputSyntax : IExpressionSyntax
 {
     public string Type => "Input";
 
+    public ExpressionDescriptor Descriptor { get; } = new("Input") { Order = 5 };
+
     public CompiledExpression Compile(ExpressionSource source)
     {
         var reference = Reference.Read(source.Value);
@@ -89,6 +97,9 @@ internal sealed class InputSyntax : IExpressionSyntax
 internal sealed class OutputSyntax : IExpressionSyntax
 {
     public string Type => "Output";
+
+    /// <summary>Written by hand: Elsa's designer has no editor for it.</summary>
+    public ExpressionDescriptor? Descriptor => null;
 
     public CompiledExpression Compile(ExpressionSource source)
     {
@@ -119,6 +130,8 @@ internal sealed class OutputSyntax : IExpressionSyntax
 internal sealed class UnavailableSyntax(string type, string reason) : IExpressionSyntax
 {
     public string Type => type;
+
+    public ExpressionDescriptor? Descriptor => null;
 
     public CompiledExpression Compile(ExpressionSource source) => throw new ExpressionException("expression.unavailable", $"{type}: {reason}");
 }

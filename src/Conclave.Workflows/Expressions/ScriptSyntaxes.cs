@@ -10,6 +10,9 @@ public sealed class JavaScriptSyntax(ScriptRunnerPool runners) : IExpressionSynt
     /// <inheritdoc/>
     public string Type => "JavaScript";
 
+    /// <inheritdoc/>
+    public ExpressionDescriptor Descriptor { get; } = new("JavaScript") { MonacoLanguage = "javascript", Order = 2 };
+
     /// <summary>The pool that evaluates; activities use it too.</summary>
     internal ScriptRunnerPool Runners => runners;
 
@@ -68,6 +71,9 @@ public sealed class LiquidSyntax(ScriptRunnerPool runners) : IExpressionSyntax
 {
     /// <inheritdoc/>
     public string Type => "Liquid";
+
+    /// <inheritdoc/>
+    public ExpressionDescriptor Descriptor { get; } = new("Liquid") { MonacoLanguage = "liquid", Order = 3 };
 
     /// <inheritdoc/>
     public CompiledExpression Compile(ExpressionSource source)

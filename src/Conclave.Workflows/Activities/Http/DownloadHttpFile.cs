@@ -34,7 +34,8 @@ public sealed class DownloadHttpFile : Activity
     [Input(
         Description = "The media type of the content that is sent; empty chooses one that fits.",
         UIHint = InputUIHints.DropDown,
-        Options = ["", "text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
+        EmptyOption = "Chosen to fit the content",
+        Options = ["text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
     public Input<string> RequestContentType { get; set; } = new();
 
     /// <summary>Authorization header.</summary>

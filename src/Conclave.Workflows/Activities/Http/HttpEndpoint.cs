@@ -16,7 +16,7 @@ public sealed class HttpEndpoint : Activity
     public const string PayloadType = "HttpEndpointBookmarkPayload";
 
     /// <summary>Path below the base path, with parameters in braces.</summary>
-    [Input(Description = "The path to listen at, for example orders/{id}.")]
+    [Input(Description = "The path to listen at, for example orders/{id}. It follows the address shown beside it; names in braces become route data.", ShowsAddress = true)]
     public Input<string> Path { get; set; } = new();
 
     /// <summary>Methods to listen for.</summary>
@@ -36,7 +36,8 @@ public sealed class HttpEndpoint : Activity
         Description = "How the sender signs its requests; empty accepts unsigned ones.",
         Category = "Security",
         UIHint = InputUIHints.DropDown,
-        Options = ["", WebhookSignature.StandardWebhooks, WebhookSignature.GitHub, WebhookSignature.Stripe, WebhookSignature.Slack])]
+        EmptyOption = "Not signed",
+        Options = [WebhookSignature.StandardWebhooks, WebhookSignature.GitHub, WebhookSignature.Stripe, WebhookSignature.Slack])]
     public Input<string> SignatureScheme { get; set; } = new();
 
     /// <summary>Secrets that requests are signed with. Evaluated for each request, so that no instance stores them and all know new ones.</summary>

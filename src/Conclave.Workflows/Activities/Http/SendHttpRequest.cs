@@ -24,7 +24,8 @@ public abstract class SendHttpRequestBase : Activity
     [Input(
         Description = "The media type of the content; empty chooses one that fits.",
         UIHint = InputUIHints.DropDown,
-        Options = ["", "text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
+        EmptyOption = "Chosen to fit the content",
+        Options = ["text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
     public Input<string> ContentType { get; set; } = new();
 
     /// <summary>Authorization header.</summary>

@@ -24,7 +24,8 @@ public sealed class WriteHttpResponse : Activity
     [Input(
         Description = "The media type of the content; empty chooses one that fits.",
         UIHint = InputUIHints.DropDown,
-        Options = ["", "text/plain", "text/html", "application/json", "application/xml"])]
+        EmptyOption = "Chosen to fit the content",
+        Options = ["text/plain", "text/html", "application/json", "application/xml"])]
     public Input<string> ContentType { get; set; } = new();
 
     /// <summary>More headers.</summary>

@@ -43,6 +43,9 @@ public sealed class ActivityAttribute(string ns, string category, string descrip
     /// <summary>Whether the activity can be given a resilience strategy in the designer.</summary>
     public bool IsResilient { get; init; }
 
+    /// <summary>Expression syntax without which the activity cannot run; an engine that lacks it does not offer the activity.</summary>
+    public string? RequiredSyntax { get; init; }
+
     /// <summary>
     /// Whether the activity changes something outside, so that a durable runtime stores the instance before and after it.
     /// </summary>
@@ -95,8 +98,14 @@ public sealed class InputAttribute : Attribute
     /// <summary>Type alias in the descriptor; default by type. For structured values that have an alias of their own.</summary>
     public string? TypeName { get; init; }
 
-    /// <summary>Values to choose from.</summary>
+    /// <summary>Values to choose from; for enums they are the names.</summary>
     public string[]? Options { get; init; }
+
+    /// <summary>Label of a choice with an empty value, above <see cref="Options"/>; null for none.</summary>
+    public string? EmptyOption { get; init; }
+
+    /// <summary>Whether the value continues the address of the host's HTTP endpoints, which the editor then shows before it.</summary>
+    public bool ShowsAddress { get; init; }
 
     /// <summary>Whether the input is evaluated before the activity runs; default true.</summary>
     public bool AutoEvaluate { get; init; } = true;
@@ -126,6 +135,9 @@ public sealed class OutputAttribute : Attribute
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class PortAttribute : Attribute
 {
+    /// <summary>Label; default the property name in words.</summary>
+    public string? DisplayName { get; init; }
+
     /// <summary>Whether the designer shows the port and definitions fill it; default true. Others the engine fills itself.</summary>
     public bool IsBrowsable { get; init; } = true;
 }
@@ -137,6 +149,7 @@ public static class InputUIHints
     public const string MultiLine = "multiline";
     public const string CheckBox = "checkbox";
     public const string DropDown = "dropdown";
+    public const string RadioList = "radiolist";
     public const string CheckList = "checklist";
     public const string MultiText = "multitext";
     public const string Dictionary = "dictionary";

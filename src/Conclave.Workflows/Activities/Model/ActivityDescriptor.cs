@@ -53,7 +53,24 @@ public sealed record ActivityDescriptor
 
     /// <summary>Whether the activity changes something outside, see <see cref="ActivityAttribute.HasEffect"/>.</summary>
     public bool HasEffect { get; init; }
+
+    /// <summary>Expression syntax without which the activity cannot run; null when it needs none.</summary>
+    public string? RequiredSyntax { get; init; }
+
+    /// <summary>The workflow behind an activity that runs one; null for all others.</summary>
+    public WorkflowReference? Workflow { get; init; }
 }
+
+/// <summary>The version of a workflow that an activity runs.</summary>
+/// <param name="DefinitionId">The workflow.</param>
+/// <param name="VersionId">Id of the version.</param>
+/// <param name="Version">Number of the version.</param>
+public sealed record WorkflowReference(string DefinitionId, string VersionId, int Version);
+
+/// <summary>A value to choose from.</summary>
+/// <param name="Value">What the definition gets.</param>
+/// <param name="Text">What authors see.</param>
+public sealed record InputOption(string Value, string Text);
 
 /// <summary>An input of an activity type.</summary>
 /// <param name="Name">Name in Pascal case; the JSON property is its camel case.</param>
@@ -80,24 +97,39 @@ public sealed record InputDescriptor(
     string UIHint,
     string? DefaultSyntax,
     object? DefaultValue,
-    IReadOnlyList<string> Options,
+    IReadOnlyList<InputOption> Options,
     bool IsWrapped,
     bool AutoEvaluate,
     bool IsBrowsable,
-    bool IsSensitive);
+    bool IsSensitive)
+{
+    /// <summary>Whether the input is not a property of the activity's class, but one of the workflow that it runs.</summary>
+    public bool IsSynthetic { get; init; }
+
+    /// <summary>Where the value is kept between bursts; null for inputs that are not variables.</summary>
+    public string? StorageDriverType { get; init; }
+
+    /// <summary>Whether the value continues the address of the host's HTTP endpoints, which the editor then shows before it.</summary>
+    public bool ShowsAddress { get; init; }
+}
 
 /// <summary>An output of an activity type.</summary>
 /// <param name="Name">Name in Pascal case; the JSON property is its camel case.</param>
 /// <param name="TypeName">Type alias.</param>
 /// <param name="DisplayName">Label.</param>
 /// <param name="Description">Help text.</param>
-public sealed record OutputDescriptor(string Name, string TypeName, string DisplayName, string? Description);
+public sealed record OutputDescriptor(string Name, string TypeName, string DisplayName, string? Description)
+{
+    /// <summary>Whether the output is not a property of the activity's class, but one of the workflow that it runs.</summary>
+    public bool IsSynthetic { get; init; }
+}
 
 /// <summary>A way out of an activity, or a place for an embedded child.</summary>
 /// <param name="Name">Outcome, or name of the property that holds the child.</param>
+/// <param name="DisplayName">Label.</param>
 /// <param name="Type"><see cref="PortType.Flow"/> for outcomes, <see cref="PortType.Embedded"/> for children.</param>
 /// <param name="IsBrowsable">Whether the designer shows it.</param>
-public sealed record PortDescriptor(string Name, PortType Type, bool IsBrowsable = true);
+public sealed record PortDescriptor(string Name, string DisplayName, PortType Type, bool IsBrowsable = true);
 
 /// <summary>Kinds of ports.</summary>
 public enum PortType

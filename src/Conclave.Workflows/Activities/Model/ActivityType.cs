@@ -83,7 +83,7 @@ public sealed class ActivityType
             return "StringDictionary";
         if (underlying == typeof(IReadOnlyDictionary<string, object?>))
             return "ObjectDictionary";
-        return underlying.Name;
+        return underlying == type ? type.Name : $"{underlying.Name}?";
     }
 
     private static class Reader<TActivity> where TActivity : Activity, new()
@@ -108,7 +108,8 @@ public sealed class ActivityType
                     var member = InputMember(property, input);
                     if (member is not null)
                         members.Add(member);
-                    inputs.Add(Describe(property, input, inputs.Count, member is InputMember wrapped ? wrapped.Get(sample) : null));
+                    var literal = member is InputMember wrapped ? wrapped.Get(sample)?.LiteralValue : member is null ? null : property.GetValue(sample);
+                    inputs.Add(Describe(property, input, inputs.Count, literal));
                 }
                 else if (property.GetCustomAttribute<OutputAttribute>() is { } output)
                 {
@@ -120,12 +121,12 @@ public sealed class ActivityType
                 {
                     if (port.IsBrowsable)
                         members.Add(new PortMember<TActivity>(property));
-                    ports.Add(new(property.Name, PortType.Embedded, port.IsBrowsable));
+                    ports.Add(new(property.Name, port.DisplayName ?? Words(property.Name), PortType.Embedded, port.IsBrowsable));
                 }
             }
 
             if (type.GetCustomAttribute<FlowNodeAttribute>() is { } flow)
-                ports.AddRange(flow.Outcomes.Select(o => new PortDescriptor(o, PortType.Flow)));
+                ports.AddRange(flow.Outcomes.Select(o => new PortDescriptor(o, o, PortType.Flow)));
             var descriptor = new ActivityDescriptor
             {
                 TypeName = $"{attribute.Namespace}.{name}",
@@ -145,6 +146,7 @@ public sealed class ActivityType
                 IsTerminal = attribute.IsTerminal,
                 IsResilient = attribute.IsResilient,
                 HasEffect = attribute.HasEffect,
+                RequiredSyntax = attribute.RequiredSyntax,
             };
             var create = System.Linq.Expressions.Expression
                 .Lambda<Func<Activity>>(System.Linq.Expressions.Expression.New(type)).Compile();
@@ -162,7 +164,7 @@ public sealed class ActivityType
                 : null;
         }
 
-        private static InputDescriptor Describe(PropertyInfo property, InputAttribute attribute, int order, Input? input)
+        private static InputDescriptor Describe(PropertyInfo property, InputAttribute attribute, int order, object? literal)
         {
             var isWrapped = property.PropertyType is { IsGenericType: true } generic
                 && generic.GetGenericTypeDefinition() == typeof(Input<>);
@@ -177,12 +179,14 @@ public sealed class ActivityType
                 order,
                 attribute.UIHint ?? DefaultHint(plain),
                 attribute.DefaultSyntax,
-                input?.LiteralValue,
-                attribute.Options ?? (plain.IsEnum ? Enum.GetNames(plain) : []),
+                // A time that nobody chose is no default.
+                literal is DateTimeOffset { Ticks: 0 } ? null : literal,
+                InputOptions.Of(attribute, plain),
                 isWrapped,
                 attribute.AutoEvaluate,
                 attribute.IsBrowsable,
-                attribute.IsSensitive);
+                attribute.IsSensitive)
+            { ShowsAddress = attribute.ShowsAddress };
         }
 
         private static string DefaultHint(Type type) =>

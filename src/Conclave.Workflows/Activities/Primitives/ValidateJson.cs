@@ -7,7 +7,7 @@ using Conclave.Workflows.Expressions.Scripting;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Checks a value against a JSON Schema.</summary>
-[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid.", DisplayName = "Validate JSON")]
+[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid.", DisplayName = "Validate JSON", RequiredSyntax = "JavaScript")]
 [FlowNode("Valid", "Invalid")]
 public sealed class ValidateJson : Activity
 {

@@ -5,7 +5,7 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Runs a script that may set variables and choose outcomes.</summary>
-[Activity("Elsa", "Scripting", "Runs JavaScript; the script may set variables and choose the outcome.", DisplayName = "Run JavaScript")]
+[Activity("Elsa", "Scripting", "Runs JavaScript; the script may set variables and choose the outcome.", DisplayName = "Run JavaScript", RequiredSyntax = "JavaScript")]
 public sealed class RunJavaScript : Activity
 {
     private string? _script;
@@ -52,7 +52,7 @@ public sealed class RunJavaScript : Activity
 }
 
 /// <summary>Runs C#, when the host allows it.</summary>
-[Activity("Elsa", "Scripting", "Runs C#, when an administrator has turned it on.", DisplayName = "Run C#")]
+[Activity("Elsa", "Scripting", "Runs C#, when an administrator has turned it on.", DisplayName = "Run C#", RequiredSyntax = "CSharp")]
 public sealed class RunCSharp : Activity
 {
     private string? _script;
@@ -92,7 +92,7 @@ public sealed class RunCSharp : Activity
 }
 
 /// <summary>Named in definitions of hosts that run Python; this one does not.</summary>
-[Activity("Elsa", "Scripting", "Python is not supported; use JavaScript.", DisplayName = "Run Python", IsBrowsable = false)]
+[Activity("Elsa", "Scripting", "Python is not supported; use JavaScript.", DisplayName = "Run Python", RequiredSyntax = "Python")]
 public sealed class RunPython : Activity
 {
     /// <summary>The script itself.</summary>

@@ -18,6 +18,5 @@ public sealed record ScopeVariable(VariableDefinition Definition, ActivityNode S
     /// Whether the author wants the value in memory only: it goes back to its default when the instance is resumed. Values without
     /// any driver are kept all the same, so that nothing is lost by an omission.
     /// </summary>
-    public bool IsInMemory { get; } =
-        Definition.StorageDriverTypeName?.Contains("MemoryStorageDriver", StringComparison.Ordinal) == true;
+    public bool IsInMemory { get; } = StorageDriver.Find(Definition.StorageDriverTypeName)?.IsInMemory == true;
 }

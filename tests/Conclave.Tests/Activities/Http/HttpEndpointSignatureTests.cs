@@ -150,7 +150,7 @@ public sealed class HttpEndpointSignatureTests
         Assert.True(inputs.Single(i => i.Name == "SignatureSecret").IsSensitive);
         var scheme = inputs.Single(i => i.Name == "SignatureScheme");
         Assert.Equal(("dropdown", "Security"), (scheme.UIHint, scheme.Category));
-        Assert.Equal(["", "StandardWebhooks", "GitHub", "Stripe", "Slack"], scheme.Options);
+        Assert.Equal(["", "StandardWebhooks", "GitHub", "Stripe", "Slack"], scheme.Options.Select(o => o.Value));
         Assert.Equal(TimeSpan.FromMinutes(5), inputs.Single(i => i.Name == "SignatureTolerance").DefaultValue);
     }
 

@@ -1,0 +1,102 @@
+using System.Text.Json;
+using Conclave.Server.Accounts;
+using Conclave.Server.Api;
+using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Instances;
+
+namespace Conclave.Server.ElsaApi.Descriptors;
+
+/// <summary>What authors may choose besides activities. Each list is the engine's own.</summary>
+internal static class StrategyEndpoints
+{
+    public static void Map(RouteGroupBuilder group)
+    {
+        group.MapGet("/descriptors/expression-descriptors", ExpressionsAsync).RequirePermission("read:expression-descriptors");
+        group.MapGet("/descriptors/storage-drivers", StorageDriversAsync).RequirePermission("read:storage-drivers");
+        group.MapGet("/descriptors/variables", VariableTypesAsync).RequirePermission("read:variable-descriptors");
+        group.MapGet("/descriptors/workflow-activation-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", Activation.Strategies))
+            .RequirePermission("read:workflow-activation-strategies");
+        group.MapGet("/descriptors/incident-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", WorkflowOptions.IncidentStrategies))
+            .RequirePermission("read:incident-strategies");
+        group.MapGet("/descriptors/log-persistence-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", LogPersistence.Strategies))
+            .RequirePermission("read:log-persistence-strategies");
+        group.MapGet("/descriptors/commit-strategies/workflows", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForWorkflows))
+            .RequirePermission("read:commit-strategies");
+        group.MapGet("/descriptors/commit-strategies/activities", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForActivities))
+            .RequirePermission("read:commit-strategies");
+        group.MapGet("/descriptors/output-converters", OutputConvertersAsync).RequirePermission("read:output-converters");
+        group.MapGet("/workflow-contexts/provider-descriptors", (HttpContext context) => WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { }))
+            .RequirePermission("read:workflow-context-provider-descriptors");
+    }
+
+    private static Task ExpressionsAsync(HttpContext context)
+    {
+        var known = context.Runtime().Catalog.Of(context.Tenant()).Engine.Expressions.Descriptors;
+        var allowed = known.Where(d => d.Permission is not { } permission || context.User.Has(permission)).ToList();
+        return WriteItemsAsync(context, allowed, (writer, descriptor) =>
+        {
+            writer.WriteString("type", descriptor.Type);
+            writer.WriteString("displayName", descriptor.DisplayName);
+            writer.WriteBoolean("isBrowsable", descriptor.IsBrowsable);
+            writer.WriteBoolean("isSerializable", true);
+            writer.WriteStartObject("properties");
+            if (descriptor.MonacoLanguage is { } language)
+                writer.WriteString("MonacoLanguage", language);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static Task StorageDriversAsync(HttpContext context) => WriteItemsAsync(context, StorageDriver.All, (writer, driver) =>
+    {
+        writer.WriteString("typeName", driver.TypeName);
+        writer.WriteString("displayName", driver.DisplayName);
+        writer.WriteNumber("priority", driver.Priority);
+        writer.WriteBoolean("deprecated", driver.IsDeprecated);
+    });
+
+    private static Task VariableTypesAsync(HttpContext context) => WriteItemsAsync(context, VariableType.All, (writer, type) =>
+    {
+        writer.WriteString("typeName", type.TypeName);
+        writer.WriteString("displayName", type.DisplayName);
+        writer.WriteString("category", type.Category);
+        writer.WriteString("description", type.Description);
+    });
+
+    /// <summary>None: the engine converts values by their types itself, and nobody can add converters.</summary>
+    private static Task OutputConvertersAsync(HttpContext context)
+    {
+        foreach (var name in (string[])["sourceType", "destinationType"])
+        {
+            if (context.Query(name) is { } type && !TypeAliases.Resolve(type).IsKnown)
+                throw ApiException.Bad($"'{name}' is the type '{type}', which is not known here. /descriptors/variables lists the types.");
+        }
+
+        return WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { });
+    }
+
+    private static Task StrategiesAsync(HttpContext context, string nameMember, IReadOnlyList<StrategyDescriptor> strategies) =>
+        WriteItemsAsync(context, strategies, (writer, strategy) =>
+        {
+            writer.WriteString(nameMember, strategy.Name);
+            writer.WriteString("displayName", strategy.DisplayName);
+            writer.WriteString("description", strategy.Description);
+        });
+
+    /// <summary>Writes a list in Elsa's shape; <paramref name="write"/> writes the members of one item.</summary>
+    internal static Task WriteItemsAsync<T>(HttpContext context, IReadOnlyCollection<T> items, Action<Utf8JsonWriter, T> write) => context.WriteJsonAsync(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("items");
+        foreach (var item in items)
+        {
+            writer.WriteStartObject();
+            write(writer, item);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteNumber("count", items.Count);
+        writer.WriteEndObject();
+    });
+}
