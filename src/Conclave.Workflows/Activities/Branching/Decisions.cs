@@ -4,11 +4,11 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Runs one of two activities.</summary>
-[Activity("Elsa", "Branching", "Runs one activity when a condition is true and another when it is not.")]
+[Activity("Elsa", "Branching", "Runs the activity in Then when the condition is true and the one in Else when it is not, and goes on afterwards. An empty side does nothing.")]
 public sealed class If : Activity
 {
     /// <summary>What decides.</summary>
-    [Input(Description = "The condition to evaluate.", UIHint = InputUIHints.SingleLine)]
+    [Input(Description = "What decides, usually an expression such as getTotal() < 100 in JavaScript. Anything but true counts as false.", UIHint = InputUIHints.SingleLine)]
     public Input<bool> Condition { get; set; } = new();
 
     /// <summary>Runs when the condition is true.</summary>
@@ -19,8 +19,8 @@ public sealed class If : Activity
     [Port]
     public ActivityNode? Else { get; set; }
 
-    /// <summary>The value of the condition.</summary>
-    [Output(Description = "The value of the condition.")]
+    /// <summary>Whether the condition was true.</summary>
+    [Output(Description = "Whether the condition was true.")]
     public Output<bool>? Result { get; set; }
 
     /// <inheritdoc/>
@@ -37,7 +37,7 @@ public sealed class If : Activity
 }
 
 /// <summary>Takes one of two ways in a flowchart.</summary>
-[Activity("Elsa", "Branching", "Goes on through True or False, by a condition.", DisplayName = "Decision")]
+[Activity("Elsa", "Branching", "Splits the flow: goes on through True when the condition holds and through False when it does not.", DisplayName = "Decision")]
 [FlowNode("True", "False")]
 public sealed class FlowDecision : Activity
 {
@@ -45,7 +45,7 @@ public sealed class FlowDecision : Activity
     private static readonly IReadOnlyList<string> False = ["False"];
 
     /// <summary>What decides.</summary>
-    [Input(Description = "The condition to evaluate.", UIHint = InputUIHints.SingleLine)]
+    [Input(Description = "What decides, usually an expression such as getTotal() < 100 in JavaScript. Anything but true counts as false.", UIHint = InputUIHints.SingleLine)]
     public Input<bool> Condition { get; set; } = new();
 
     /// <inheritdoc/>
@@ -56,12 +56,12 @@ public sealed class FlowDecision : Activity
     }
 }
 
-/// <summary>Goes on along several branches at once.</summary>
-[Activity("Elsa", "Branching", "Goes on along several branches at once.", DisplayName = "Fork (flow)")]
+/// <summary>Splits the flow into branches that run side by side. Bring them together again with a Join.</summary>
+[Activity("Elsa", "Branching", "Splits the flow into branches that run side by side. Bring them together again with a Join.", DisplayName = "Fork (flow)")]
 public sealed class FlowFork : Activity
 {
     /// <summary>Names of the branches; each is an outcome.</summary>
-    [Input(Description = "The branches to go on along.", UIHint = InputUIHints.DynamicOutcomes)]
+    [Input(Description = "Names of the branches. Each becomes a port to connect; without any the flow goes on through Done.", UIHint = InputUIHints.DynamicOutcomes)]
     public Input<IReadOnlyList<string>> Branches { get; set; } = new([]);
 
     /// <inheritdoc/>
@@ -83,13 +83,13 @@ public enum ForkJoinMode
 }
 
 /// <summary>Runs branches side by side.</summary>
-[Activity("Elsa", "Control Flow", "Runs branches side by side, until all or any have completed.", IsBrowsable = false)]
+[Activity("Elsa", "Control Flow", "Runs its branches side by side and goes on when all of them, or the first, have completed.", IsBrowsable = false)]
 public sealed class Fork : Activity
 {
     private ActivityNode[] _branches = [];
 
     /// <summary>When the fork completes.</summary>
-    [Input(Description = "Whether to wait for all branches or for any.")]
+    [Input(Description = "WaitAll goes on when every branch has completed; WaitAny when the first has, and cancels the others.")]
     public ForkJoinMode JoinMode { get; set; } = ForkJoinMode.WaitAll;
 
     /// <inheritdoc/>

@@ -18,11 +18,11 @@ public enum FlowJoinMode
 }
 
 /// <summary>Merges branches of a flowchart. The flowchart decides when it runs.</summary>
-[Activity("Elsa", "Branching", "Merges several branches into one.", DisplayName = "Join")]
+[Activity("Elsa", "Branching", "Brings branches of a flowchart together, so that what follows runs once.", DisplayName = "Join")]
 public sealed class FlowJoin : Activity
 {
     /// <summary>When the join goes on.</summary>
-    [Input(Description = "Wait for all branches, for all that are active, or for the first.")]
+    [Input(Description = "WaitAll waits for every incoming branch; WaitAllActive for those that were taken; WaitAny goes on at the first one and cancels the others.")]
     public Input<FlowJoinMode> Mode { get; set; } = new(FlowJoinMode.WaitAny);
 
     /// <inheritdoc/>

@@ -62,17 +62,17 @@ internal sealed record SwitchCase(string Label, Input<bool>? Condition, Activity
 }
 
 /// <summary>Runs the activity of the case that matches.</summary>
-[Activity("Elsa", "Branching", "Runs the activity of the first case that matches, or of all that do.")]
+[Activity("Elsa", "Branching", "Checks cases in order and runs the activity of the first that matches, or of all that do. Default runs when none matches.")]
 public sealed class Switch : Activity
 {
     private SwitchCase[] _cases = [];
 
     /// <summary>The cases, as the author wrote them.</summary>
-    [Input(Description = "The cases to evaluate, in order.", UIHint = InputUIHints.SwitchEditor)]
+    [Input(Description = "The cases in the order in which they are checked: a label and a condition each.", UIHint = InputUIHints.SwitchEditor)]
     public JsonElement Cases { get; set; }
 
     /// <summary>Which matching cases run.</summary>
-    [Input(Description = "Run the first matching case, or all of them.")]
+    [Input(Description = "MatchFirst stops at the first case that is true; MatchAny runs every case that is.")]
     public Input<SwitchMode> Mode { get; set; } = new(SwitchMode.MatchFirst);
 
     /// <summary>Runs when no case matches.</summary>
@@ -112,7 +112,7 @@ public sealed class Switch : Activity
 }
 
 /// <summary>Goes on through the case that matches.</summary>
-[Activity("Elsa", "Branching", "Goes on through the first case that matches, or through all that do.", DisplayName = "Switch (flow)")]
+[Activity("Elsa", "Branching", "Splits the flow by cases: goes on through the port of the first that matches, or of all that do. Default is for when none matches.", DisplayName = "Switch (flow)")]
 [FlowNode("Default")]
 public sealed class FlowSwitch : Activity
 {
@@ -121,11 +121,11 @@ public sealed class FlowSwitch : Activity
     private SwitchCase[] _cases = [];
 
     /// <summary>The cases, as the author wrote them.</summary>
-    [Input(Description = "The cases to evaluate, in order.", UIHint = InputUIHints.FlowSwitchEditor)]
+    [Input(Description = "The cases in the order in which they are checked: a label and a condition each.", UIHint = InputUIHints.FlowSwitchEditor)]
     public JsonElement Cases { get; set; }
 
     /// <summary>Which matching cases are followed.</summary>
-    [Input(Description = "Follow the first matching case, or all of them.")]
+    [Input(Description = "MatchFirst stops at the first case that is true; MatchAny follows every case that is.")]
     public Input<SwitchMode> Mode { get; set; } = new(SwitchMode.MatchFirst);
 
     internal override void Configure(ActivityConfiguration configuration) => _cases = SwitchCase.Read(configuration);

@@ -7,27 +7,27 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Runs another workflow in process.</summary>
-[Activity("Elsa", "Composition", "Runs another workflow and goes on when it is done.", Kind = ActivityKind.Task)]
+[Activity("Elsa", "Composition", "Runs another workflow at once, inside this step, and gives its output back. Use Dispatch workflow for one that should run on its own.", Kind = ActivityKind.Task)]
 public sealed class ExecuteWorkflow : Activity
 {
     /// <summary>The workflow; its published version runs.</summary>
-    [Input(Description = "The workflow to run.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    [Input(Description = "The workflow to run. Its published version counts.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
     public Input<string> WorkflowDefinitionId { get; set; } = new();
 
     /// <summary>Correlation id of the new instance.</summary>
-    [Input(Description = "The correlation id of the new instance.")]
+    [Input(Description = "The correlation id of the new instance, for example an order number. Empty gives it none.")]
     public Input<string> CorrelationId { get; set; } = new();
 
     /// <summary>Inputs of the new instance.</summary>
-    [Input(Description = "The inputs of the workflow.")]
+    [Input(Description = "Inputs of the workflow as a JSON object, for example {\"orderId\": 7}. Names are those that the workflow declares.", UIHint = InputUIHints.JsonEditor)]
     public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
 
     /// <summary>Whether to wait when the workflow itself waits.</summary>
-    [Input(Description = "Whether to wait until the workflow has ended, also when it waits for something itself.")]
+    [Input(Description = "Wait also when the workflow itself has to wait for something, such as a delay or an approval. Otherwise this goes on at that point.")]
     public Input<bool> WaitForCompletion { get; set; } = new();
 
     /// <summary>How the workflow ended: <c>{workflowDefinitionVersionId, workflowInstanceId, correlationId, status, subStatus, output}</c>.</summary>
-    [Output(Description = "How the workflow ended, with its output.")]
+    [Output(Description = "How the workflow stands and what it gave: workflowInstanceId, status, subStatus and output.")]
     public Output<object>? Result { get; set; }
 
     /// <inheritdoc/>
@@ -77,35 +77,35 @@ public sealed class ExecuteWorkflow : Activity
 }
 
 /// <summary>Starts another workflow in the queue.</summary>
-[Activity("Elsa", "Composition", "Starts another workflow in an instance of its own.")]
+[Activity("Elsa", "Composition", "Puts another workflow into the queue as an instance of its own and goes on, or waits until that has ended.")]
 public sealed class DispatchWorkflow : Activity
 {
     /// <summary>The workflow; its published version starts.</summary>
-    [Input(Description = "The workflow to start.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    [Input(Description = "The workflow to start. Its published version counts, and there must be one.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
     public Input<string> WorkflowDefinitionId { get; set; } = new();
 
     /// <summary>Correlation id of the new instance.</summary>
-    [Input(Description = "The correlation id of the new instance.")]
+    [Input(Description = "The correlation id of the new instance, for example an order number. Empty gives it none.")]
     public Input<string> CorrelationId { get; set; } = new();
 
     /// <summary>Inputs of the new instance.</summary>
-    [Input(Description = "The inputs of the workflow.")]
+    [Input(Description = "Inputs of the workflow as a JSON object, for example {\"orderId\": 7}. Names are those that the workflow declares.", UIHint = InputUIHints.JsonEditor)]
     public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
 
-    /// <summary>Whether to wait until the workflow has ended.</summary>
-    [Input(Description = "Whether to wait until the workflow has ended.")]
+    /// <summary>Go on only when the workflow has ended, with its output. Otherwise this goes on at once.</summary>
+    [Input(Description = "Go on only when the workflow has ended, with its output. Otherwise this goes on at once.")]
     public Input<bool> WaitForCompletion { get; set; } = new();
 
-    /// <summary>Whether the new instance begins a trace of its own.</summary>
-    [Input(Description = "Whether the new instance begins a trace of its own.")]
+    /// <summary>Kept for imported workflows: every instance has a trace of its own here.</summary>
+    [Input(Description = "Kept for imported workflows: every instance has a trace of its own here.")]
     public Input<bool> StartNewTrace { get; set; } = new();
 
     /// <summary>Queue to put it in.</summary>
-    [Input(Description = "The queue to put the workflow in; empty for the default one.", DisplayName = "Channel", UIHint = InputUIHints.DropDown)]
+    [Input(Description = "The queue to put the workflow in. This server has one queue for all; other names in imported workflows are kept and lead there.", DisplayName = "Channel", UIHint = InputUIHints.DropDown, EmptyOption = "Default")]
     public Input<string> ChannelName { get; set; } = new();
 
     /// <summary>Output of the workflow, when waited for.</summary>
-    [Output(Description = "The output of the workflow, when it was waited for.")]
+    [Output(Description = "Outputs of the workflow by name, when it was waited for.")]
     public Output<object>? Result { get; set; }
 
     /// <inheritdoc/>
@@ -151,43 +151,43 @@ public sealed class DispatchWorkflow : Activity
     }
 }
 
-/// <summary>Starts a workflow for each item of a list.</summary>
-[Activity("Elsa", "Composition", "Starts a workflow for each item of a list.", Kind = ActivityKind.Task)]
+/// <summary>Starts one instance of a workflow for each item of a list. It can wait for all of them and do something as each one ends.</summary>
+[Activity("Elsa", "Composition", "Starts one instance of a workflow for each item of a list. It can wait for all of them and do something as each one ends.", Kind = ActivityKind.Task)]
 [FlowNode("Completed", "Canceled", "Done")]
 public sealed class BulkDispatchWorkflows : Activity
 {
     private static readonly IReadOnlyList<string> CompletedOutcomes = ["Completed", "Done"];
 
     /// <summary>The workflow; its published version starts.</summary>
-    [Input(Description = "The workflow to start.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
+    [Input(Description = "The workflow to start. Its published version counts, and there must be one.", DisplayName = "Workflow definition", UIHint = InputUIHints.WorkflowDefinitionPicker)]
     public Input<string> WorkflowDefinitionId { get; set; } = new();
 
     /// <summary>The items; an object is merged into the input, anything else is put under the key.</summary>
-    [Input(Description = "The items to start a workflow for.")]
+    [Input(Description = "The list to start workflows for: one instance per item.")]
     public Input<object> Items { get; set; } = new();
 
     /// <summary>Name of the input that holds an item.</summary>
-    [Input(Description = "The name of the input that holds the item, unless the item is an object.", DisplayName = "Default item input key")]
+    [Input(Description = "Name of the input that receives the item. An item that is an object gives its members as inputs instead.", DisplayName = "Default item input key")]
     public Input<string> DefaultItemInputKey { get; set; } = new("Item");
 
     /// <summary>Computes the correlation id of each instance; the item is the argument <c>item</c>.</summary>
-    [Input(Description = "Computes the correlation id of each instance from its item.", AutoEvaluate = false, DefaultSyntax = "JavaScript")]
+    [Input(Description = "Computes the correlation id of each instance from its item, for example args.item.orderId. Empty gives none.", AutoEvaluate = false, DefaultSyntax = "JavaScript")]
     public Input<string> CorrelationIdFunction { get; set; } = new();
 
     /// <summary>Inputs that every instance gets.</summary>
-    [Input(Description = "The inputs that every instance gets.")]
+    [Input(Description = "Inputs that every instance gets besides its item, as a JSON object.", UIHint = InputUIHints.JsonEditor)]
     public Input<IReadOnlyDictionary<string, object?>> Input { get; set; } = new();
 
     /// <summary>Whether to wait until all have ended.</summary>
-    [Input(Description = "Whether to wait until all workflows have ended.")]
+    [Input(Description = "Go on only when every workflow has ended. Otherwise this goes on at once through Done.")]
     public Input<bool> WaitForCompletion { get; set; } = new(true);
 
-    /// <summary>Whether the new instances begin traces of their own.</summary>
-    [Input(Description = "Whether the new instances begin traces of their own.")]
+    /// <summary>Kept for imported workflows: every instance has a trace of its own here.</summary>
+    [Input(Description = "Kept for imported workflows: every instance has a trace of its own here.")]
     public Input<bool> StartNewTrace { get; set; } = new();
 
     /// <summary>Queue to put them in.</summary>
-    [Input(Description = "The queue to put the workflows in; empty for the default one.", DisplayName = "Channel", UIHint = InputUIHints.DropDown)]
+    [Input(Description = "The queue to put the workflows in. This server has one queue for all; other names in imported workflows are kept and lead there.", DisplayName = "Channel", UIHint = InputUIHints.DropDown, EmptyOption = "Default")]
     public Input<string> ChannelName { get; set; } = new();
 
     /// <summary>Runs for each workflow that finished; <c>ChildInstanceId</c> tells which.</summary>

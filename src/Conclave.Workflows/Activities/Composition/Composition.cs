@@ -4,16 +4,16 @@ using Conclave.Workflows.Expressions;
 
 namespace Conclave.Workflows.Activities;
 
-/// <summary>Sets an output of the workflow.</summary>
-[Activity("Elsa", "Composition", "Sets an output of the workflow.")]
+/// <summary>Gives the workflow an output, which whoever started it receives when it ends.</summary>
+[Activity("Elsa", "Composition", "Gives the workflow an output, which whoever started it receives when it ends.")]
 public sealed class SetOutput : Activity
 {
     /// <summary>Name of the output.</summary>
-    [Input(Description = "The output to set.", DisplayName = "Output", UIHint = InputUIHints.OutputPicker)]
+    [Input(Description = "The output to set, one of those that the workflow declares.", DisplayName = "Output", UIHint = InputUIHints.OutputPicker)]
     public Input<string> OutputName { get; set; } = new();
 
     /// <summary>The value.</summary>
-    [Input(Description = "The value of the output.", DisplayName = "Value")]
+    [Input(Description = "The value to give, usually a variable or an expression.", DisplayName = "Value")]
     public Input<object> OutputValue { get; set; } = new();
 
     /// <inheritdoc/>
@@ -29,11 +29,11 @@ public sealed class SetOutput : Activity
 }
 
 /// <summary>Completes the workflow, or the activity that it is used as.</summary>
-[Activity("Elsa", "Composition", "Completes the workflow with an outcome.", IsTerminal = true)]
+[Activity("Elsa", "Composition", "Completes the workflow here. Where it is used as an activity, the flow around it goes on through the outcome chosen.", IsTerminal = true)]
 public sealed class Complete : Activity
 {
     /// <summary>One outcome as text, or a list of them.</summary>
-    [Input(Description = "The outcome or outcomes to complete with.", UIHint = InputUIHints.OutcomePicker, DefaultSyntax = "Object")]
+    [Input(Description = "The outcome, or a list of outcomes, of those that the workflow declares. Empty is Done.", UIHint = InputUIHints.OutcomePicker, DefaultSyntax = "Object")]
     public Input<object> Outcomes { get; set; } = new();
 
     /// <inheritdoc/>
@@ -49,7 +49,7 @@ public sealed class Complete : Activity
 }
 
 /// <summary>A workflow used as an activity. It runs in the same instance, in a scope of its own.</summary>
-[Activity("Elsa", "Workflows", "Runs a workflow as an activity.", IsBrowsable = false)]
+[Activity("Elsa", "Workflows", "Runs a workflow as one step of another. The toolbox offers each such workflow under its own name.", IsBrowsable = false)]
 public sealed class WorkflowDefinitionActivity : Activity
 {
     internal const string TypeName = "Elsa.WorkflowDefinitionActivity";

@@ -3,11 +3,11 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Writes a line.</summary>
-[Activity("Elsa", "Console", "Writes a line of text to the console.")]
+[Activity("Elsa", "Console", "Writes a line of text: to the console of the command line, or to the log of the server.")]
 public sealed class WriteLine : Activity
 {
     /// <summary>The text.</summary>
-    [Input(Description = "The text to write.")]
+    [Input(Description = "The text to write, for example a variable or an expression.")]
     public Input<string> Text { get; set; } = new();
 
     /// <inheritdoc/>
@@ -20,7 +20,7 @@ public sealed class WriteLine : Activity
 }
 
 /// <summary>Reads a line.</summary>
-[Activity("Elsa", "Console", "Reads a line of text from the console.")]
+[Activity("Elsa", "Console", "Reads a line of text from the console. It works where there is one: with the command line, not on a server.")]
 public sealed class ReadLine : Activity
 {
     /// <summary>The line; null at the end of input.</summary>

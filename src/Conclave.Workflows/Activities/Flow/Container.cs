@@ -14,7 +14,7 @@ public abstract class Container : Activity
 }
 
 /// <summary>The synthetic activity above the root of every workflow.</summary>
-[Activity("Elsa", "Workflows", "Runs a workflow's root activity.", IsBrowsable = false)]
+[Activity("Elsa", "Workflows", "The workflow itself: it runs its root activity and ends with it.", IsBrowsable = false)]
 public sealed class Workflow : Activity
 {
     /// <summary>The root activity.</summary>
@@ -22,7 +22,7 @@ public sealed class Workflow : Activity
     public ActivityNode? Root { get; set; }
 
     /// <summary>Result of the workflow.</summary>
-    [Output(Description = "The result of the workflow.")]
+    [Output(Description = "The result of the workflow, if its root gives one.")]
     public Output<object>? Result { get; set; }
 
     /// <inheritdoc/>
@@ -45,8 +45,8 @@ public sealed class Workflow : Activity
     }
 }
 
-/// <summary>Runs activities one after the other.</summary>
-[Activity("Elsa", "Workflows", "Runs activities one after the other.", IsBrowsable = false, IsContainer = true)]
+/// <summary>Runs the activities inside one after the other, from the first to the last.</summary>
+[Activity("Elsa", "Workflows", "Runs the activities inside one after the other, from the first to the last.", IsBrowsable = false, IsContainer = true)]
 public sealed class Sequence : Container
 {
     /// <inheritdoc/>
@@ -110,7 +110,7 @@ public sealed class Sequence : Container
 }
 
 /// <summary>Runs activities side by side.</summary>
-[Activity("Elsa", "Workflows", "Runs activities side by side and completes when all have.", IsBrowsable = false, IsContainer = true)]
+[Activity("Elsa", "Workflows", "Runs the activities inside side by side and goes on when all have completed.", IsBrowsable = false, IsContainer = true)]
 public sealed class Parallel : Container
 {
     /// <inheritdoc/>

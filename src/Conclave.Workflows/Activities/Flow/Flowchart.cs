@@ -8,7 +8,7 @@ namespace Conclave.Workflows.Activities;
 /// Runs activities along connections. In counter mode connections are counted as visited and followed; in token mode
 /// tokens travel along them and merge by merge mode. Semantics: elsa/server-api.md section 5.5.
 /// </summary>
-[Activity("Elsa", "Flow", "Runs activities along the connections between them.", IsBrowsable = false, IsContainer = true)]
+[Activity("Elsa", "Flow", "Runs the activities inside along the connections between them. It ends when nothing is left to run, or at an End.", IsBrowsable = false, IsContainer = true)]
 public sealed partial class Flowchart : Container
 {
     private const string DefaultOutcome = "Done";

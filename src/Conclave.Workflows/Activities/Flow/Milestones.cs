@@ -4,7 +4,7 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Where a flowchart begins.</summary>
-[Activity("Elsa", "Flow", "Marks where the flowchart begins.", IsStart = true)]
+[Activity("Elsa", "Flow", "Marks where the flowchart begins, whatever else has no incoming connection.", IsStart = true)]
 public sealed class Start : Activity
 {
     /// <inheritdoc/>
@@ -16,7 +16,7 @@ public sealed class Start : Activity
 }
 
 /// <summary>Where a flowchart ends.</summary>
-[Activity("Elsa", "Flow", "Ends the flowchart, whatever else it still runs.", IsTerminal = true)]
+[Activity("Elsa", "Flow", "Ends the flowchart at once; other branches that still run are cancelled.", IsTerminal = true)]
 public sealed class End : Activity
 {
     /// <inheritdoc/>
@@ -28,7 +28,7 @@ public sealed class End : Activity
 }
 
 /// <summary>Holds one activity inside a flowchart.</summary>
-[Activity("Elsa", "Flow", "Runs the activity it contains.", DisplayName = "Container")]
+[Activity("Elsa", "Flow", "Runs the activity inside and goes on when it has completed, so that one that has no ports fits into a flowchart.", DisplayName = "Container")]
 public sealed class FlowNode : Activity
 {
     /// <summary>The activity to run.</summary>

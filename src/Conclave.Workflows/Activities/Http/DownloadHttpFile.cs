@@ -9,21 +9,21 @@ namespace Conclave.Workflows.Activities;
 
 /// <summary>Downloads a file.</summary>
 [Activity(
-    "Elsa", "HTTP", "Downloads a file from a URL.",
+    "Elsa", "HTTP", "Downloads a file from an address and goes on through the port that belongs to the status code of the answer.",
     DisplayName = "Download File", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 [FlowNode(HttpCall.Unmatched, HttpCall.FailedToConnect, HttpCall.Timeout, HttpCall.Done)]
 public sealed class DownloadHttpFile : Activity
 {
     /// <summary>Where from.</summary>
-    [Input(Description = "The URL of the file.")]
+    [Input(Description = "The complete address of the file, for example https://example.com/report.pdf.")]
     public Input<Uri> Url { get; set; } = new();
 
     /// <summary>HTTP method.</summary>
-    [Input(Description = "The HTTP method.", UIHint = InputUIHints.DropDown, Options = ["GET", "POST", "PUT"])]
+    [Input(Description = "The HTTP method. GET fits nearly always.", UIHint = InputUIHints.DropDown, Options = ["GET", "POST", "PUT"])]
     public Input<string> Method { get; set; } = new("GET");
 
     /// <summary>Expected statuses; each is an outcome.</summary>
-    [Input(Description = "The status codes to expect; each is an outcome.", UIHint = InputUIHints.MultiText)]
+    [Input(Description = "The status codes to expect. Each becomes a port to connect; others lead to Unmatched status code.", UIHint = InputUIHints.MultiText)]
     public Input<IReadOnlyList<int>> ExpectedStatusCodes { get; set; } = new([200]);
 
     /// <summary>Body.</summary>
@@ -32,18 +32,18 @@ public sealed class DownloadHttpFile : Activity
 
     /// <summary>Media type of the body.</summary>
     [Input(
-        Description = "The media type of the content that is sent; empty chooses one that fits.",
+        Description = "The media type of the content that is sent, for example application/json.",
         UIHint = InputUIHints.DropDown,
         EmptyOption = "Chosen to fit the content",
         Options = ["text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
     public Input<string> RequestContentType { get; set; } = new();
 
     /// <summary>Authorization header.</summary>
-    [Input(Description = "The Authorization header, for example: Bearer <token>.", Category = "Security", IsSensitive = true)]
+    [Input(Description = "The Authorization header, for example Bearer <token>. It does not appear in the journal.", Category = "Security", IsSensitive = true)]
     public Input<string> Authorization { get; set; } = new();
 
     /// <summary>Whether the Authorization header is sent whatever its form.</summary>
-    [Input(Description = "Send the Authorization header even if it is not a scheme with parameters.", Category = "Security")]
+    [Input(Description = "Send the Authorization header as it is, for servers that want something else than a scheme and its parameters.", Category = "Security")]
     public Input<bool> DisableAuthorizationHeaderValidation { get; set; } = new();
 
     /// <summary>More headers.</summary>

@@ -6,9 +6,9 @@ using Conclave.Workflows.Http;
 
 namespace Conclave.Workflows.Activities;
 
-/// <summary>Starts the workflow when an HTTP request arrives, or waits for one.</summary>
+/// <summary>Starts the workflow when an HTTP request arrives at a path. Inside a workflow it waits for one.</summary>
 [Activity(
-    "Elsa", "HTTP", "Starts the workflow when an HTTP request arrives, or waits for one.",
+    "Elsa", "HTTP", "Starts the workflow when an HTTP request arrives at a path. Inside a workflow it waits for one.",
     DisplayName = "HTTP Endpoint", Kind = ActivityKind.Trigger)]
 public sealed class HttpEndpoint : Activity
 {
@@ -20,20 +20,20 @@ public sealed class HttpEndpoint : Activity
     public Input<string> Path { get; set; } = new();
 
     /// <summary>Methods to listen for.</summary>
-    [Input(Description = "The HTTP methods to accept.", UIHint = InputUIHints.CheckList, Options = ["GET", "POST", "PUT", "HEAD", "DELETE"])]
+    [Input(Description = "The HTTP methods to listen for. Others do not reach the workflow.", UIHint = InputUIHints.CheckList, Options = ["GET", "POST", "PUT", "HEAD", "DELETE"])]
     public Input<IReadOnlyList<string>> SupportedMethods { get; set; } = new(["GET"]);
 
     /// <summary>Whether the caller must be signed in.</summary>
-    [Input(Description = "Whether the caller must be authenticated.", Category = "Security")]
+    [Input(Description = "Asks for a caller that is signed in. Webhooks of this server do not check it yet: require a signature instead.", Category = "Security")]
     public Input<bool> Authorize { get; set; } = new();
 
     /// <summary>Authorization policy that the caller must meet.</summary>
-    [Input(Description = "The authorization policy that the caller must meet.", Category = "Security")]
+    [Input(Description = "Name of a policy that the caller must meet. Webhooks of this server do not check it yet: require a signature instead.", Category = "Security")]
     public Input<string> Policy { get; set; } = new();
 
     /// <summary>How the sender signs requests; empty for not at all.</summary>
     [Input(
-        Description = "How the sender signs its requests; empty accepts unsigned ones.",
+        Description = "How the sender signs its requests. Requests with a wrong signature, or an old one, are refused.",
         Category = "Security",
         UIHint = InputUIHints.DropDown,
         EmptyOption = "Not signed",
@@ -50,31 +50,31 @@ public sealed class HttpEndpoint : Activity
     public Input<string> SignatureSecret { get; set; } = new();
 
     /// <summary>How old a signed request may be.</summary>
-    [Input(Description = "How far the time in a signed request may be off; empty for 5 minutes.", Category = "Security")]
+    [Input(Description = "How old a signed request may be, for example 00:05:00. Empty is five minutes.", Category = "Security")]
     public Input<TimeSpan?> SignatureTolerance { get; set; } = new(WebhookSignature.DefaultTolerance);
 
     /// <summary>Longest time for the request to be answered.</summary>
-    [Input(Description = "How long the request may take; empty for the server's limit.", Category = "Upload")]
+    [Input(Description = "How long the workflow may take to answer, for example 00:00:30. Empty is the server's limit.", Category = "Upload")]
     public Input<TimeSpan?> RequestTimeout { get; set; } = new();
 
     /// <summary>Largest request in bytes.</summary>
-    [Input(Description = "The largest request in bytes; empty for the server's limit.", Category = "Upload")]
+    [Input(Description = "The largest request in bytes. Empty is the server's limit.", Category = "Upload")]
     public Input<long?> RequestSizeLimit { get; set; } = new();
 
     /// <summary>Largest file in bytes.</summary>
-    [Input(Description = "The largest file in bytes; empty for no limit of its own.", Category = "Upload")]
+    [Input(Description = "The largest file in bytes. Empty sets no limit of its own.", Category = "Upload")]
     public Input<long?> FileSizeLimit { get; set; } = new();
 
     /// <summary>Extensions that files may have; empty for all.</summary>
-    [Input(Description = "The file extensions to accept; empty for all.", Category = "Upload", UIHint = InputUIHints.MultiText)]
+    [Input(Description = "File extensions to accept, for example .pdf. Empty accepts all but the blocked ones.", Category = "Upload", UIHint = InputUIHints.MultiText)]
     public Input<IReadOnlyList<string>> AllowedFileExtensions { get; set; } = new();
 
     /// <summary>Extensions that files may not have.</summary>
-    [Input(Description = "The file extensions to refuse.", Category = "Upload", UIHint = InputUIHints.MultiText)]
+    [Input(Description = "File extensions to refuse, for example .exe.", Category = "Upload", UIHint = InputUIHints.MultiText)]
     public Input<IReadOnlyList<string>> BlockedFileExtensions { get; set; } = new();
 
     /// <summary>Media types that files may have; empty for all.</summary>
-    [Input(Description = "The media types of files to accept, for example image/*; empty for all.", Category = "Upload", UIHint = InputUIHints.MultiText, DisplayName = "Allowed MIME types")]
+    [Input(Description = "Media types of files to accept, for example image/*. Empty accepts all.", Category = "Upload", UIHint = InputUIHints.MultiText, DisplayName = "Allowed MIME types")]
     public Input<IReadOnlyList<string>> AllowedMimeTypes { get; set; } = new();
 
     /// <summary>Whether a request that is too large runs an outcome.</summary>
@@ -110,15 +110,15 @@ public sealed class HttpEndpoint : Activity
     public Output<object>? File { get; set; }
 
     /// <summary>Values of the parameters in the path.</summary>
-    [Output(Description = "The values of the parameters in the path.", TypeName = "HttpRouteData")]
+    [Output(Description = "Values of the parameters in the path, by name.", TypeName = "HttpRouteData")]
     public Output<JsonElement>? RouteData { get; set; }
 
     /// <summary>Values of the query.</summary>
-    [Output(Description = "The values of the query string.", TypeName = "ObjectDictionary")]
+    [Output(Description = "Values of the query string, by name.", TypeName = "ObjectDictionary")]
     public Output<JsonElement>? QueryStringData { get; set; }
 
     /// <summary>Headers of the request.</summary>
-    [Output(Description = "The headers of the request.", TypeName = "HttpHeaders")]
+    [Output(Description = "Headers of the request, by name.", TypeName = "HttpHeaders")]
     public Output<JsonElement>? Headers { get; set; }
 
     /// <summary>Whether requests must be handed over with <see cref="HttpRequestData.RawBody"/>, because signatures are checked.</summary>

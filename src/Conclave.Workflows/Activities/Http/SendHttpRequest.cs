@@ -9,11 +9,11 @@ namespace Conclave.Workflows.Activities;
 public abstract class SendHttpRequestBase : Activity
 {
     /// <summary>Where to.</summary>
-    [Input(Description = "The URL to send the request to.")]
+    [Input(Description = "The complete address, for example https://api.example.com/orders/7.")]
     public Input<Uri> Url { get; set; } = new();
 
     /// <summary>HTTP method.</summary>
-    [Input(Description = "The HTTP method.", UIHint = InputUIHints.DropDown, Options = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])]
+    [Input(Description = "The HTTP method. Requests other than GET, HEAD and OPTIONS carry an Idempotency-Key, so that a repeated one is recognised.", UIHint = InputUIHints.DropDown, Options = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])]
     public Input<string> Method { get; set; } = new("GET");
 
     /// <summary>Body.</summary>
@@ -22,18 +22,18 @@ public abstract class SendHttpRequestBase : Activity
 
     /// <summary>Media type of the body.</summary>
     [Input(
-        Description = "The media type of the content; empty chooses one that fits.",
+        Description = "The media type of the content, for example application/json.",
         UIHint = InputUIHints.DropDown,
         EmptyOption = "Chosen to fit the content",
         Options = ["text/plain", "text/html", "application/json", "application/xml", "application/x-www-form-urlencoded"])]
     public Input<string> ContentType { get; set; } = new();
 
     /// <summary>Authorization header.</summary>
-    [Input(Description = "The Authorization header, for example: Bearer <token>.", Category = "Security", IsSensitive = true)]
+    [Input(Description = "The Authorization header, for example Bearer <token>. It does not appear in the journal.", Category = "Security", IsSensitive = true)]
     public Input<string> Authorization { get; set; } = new();
 
     /// <summary>Whether the Authorization header is sent whatever its form.</summary>
-    [Input(Description = "Send the Authorization header even if it is not a scheme with parameters.", Category = "Security")]
+    [Input(Description = "Send the Authorization header as it is, for servers that want something else than a scheme and its parameters.", Category = "Security")]
     public Input<bool> DisableAuthorizationHeaderValidation { get; set; } = new();
 
     /// <summary>More headers.</summary>
@@ -94,14 +94,14 @@ public abstract class SendHttpRequestBase : Activity
 
 /// <summary>Sends a request and runs the activity for the status of the answer.</summary>
 [Activity(
-    "Elsa", "HTTP", "Sends an HTTP request and runs the activity that belongs to the status code of the answer.",
+    "Elsa", "HTTP", "Sends an HTTP request and runs the activity inside that belongs to the status code of the answer.",
     DisplayName = "HTTP Request", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 public sealed class SendHttpRequest : SendHttpRequestBase
 {
     private readonly Dictionary<int, ActivityNode?> _cases = [];
 
     /// <summary>Expected statuses with their activities, as the author wrote them.</summary>
-    [Input(Description = "The status codes to expect, each with the activity that runs.", UIHint = InputUIHints.HttpStatusCodes)]
+    [Input(Description = "The status codes to expect, each with the activity that runs then.", UIHint = InputUIHints.HttpStatusCodes)]
     public JsonElement ExpectedStatusCodes { get; set; }
 
     /// <summary>Runs when the status is none of the expected ones.</summary>
@@ -158,13 +158,13 @@ public sealed class SendHttpRequest : SendHttpRequestBase
 
 /// <summary>Sends a request and goes on through the outcome for the status of the answer.</summary>
 [Activity(
-    "Elsa", "HTTP", "Sends an HTTP request and goes on through the outcome that belongs to the status code of the answer.",
+    "Elsa", "HTTP", "Sends an HTTP request and goes on through the port that belongs to the status code of the answer, or to what went wrong.",
     DisplayName = "HTTP Request (flow)", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true)]
 [FlowNode(HttpCall.Unmatched, HttpCall.FailedToConnect, HttpCall.Timeout, HttpCall.Done)]
 public sealed class FlowSendHttpRequest : SendHttpRequestBase
 {
     /// <summary>Expected statuses; each is an outcome.</summary>
-    [Input(Description = "The status codes to expect; each is an outcome.", UIHint = InputUIHints.MultiText)]
+    [Input(Description = "The status codes to expect. Each becomes a port to connect; others lead to Unmatched status code.", UIHint = InputUIHints.MultiText)]
     public Input<IReadOnlyList<int>> ExpectedStatusCodes { get; set; } = new([200]);
 
     /// <inheritdoc/>

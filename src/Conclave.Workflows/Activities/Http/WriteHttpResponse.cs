@@ -9,11 +9,11 @@ using Conclave.Workflows.Http;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Answers the HTTP request that the workflow handles.</summary>
-[Activity("Elsa", "HTTP", "Answers the HTTP request that the workflow handles.", DisplayName = "HTTP Response")]
+[Activity("Elsa", "HTTP", "Answers the HTTP request that started or resumed the workflow. There is one answer to a request.", DisplayName = "HTTP Response")]
 public sealed class WriteHttpResponse : Activity
 {
     /// <summary>Status.</summary>
-    [Input(Description = "The status code of the answer.", UIHint = InputUIHints.DropDown)]
+    [Input(Description = "The status code of the answer, from 200 to 599.", UIHint = InputUIHints.DropDown)]
     public Input<HttpStatusCode> StatusCode { get; set; } = new(HttpStatusCode.OK);
 
     /// <summary>Body.</summary>
@@ -22,7 +22,7 @@ public sealed class WriteHttpResponse : Activity
 
     /// <summary>Media type of the body.</summary>
     [Input(
-        Description = "The media type of the content; empty chooses one that fits.",
+        Description = "The media type of the content, for example application/json.",
         UIHint = InputUIHints.DropDown,
         EmptyOption = "Chosen to fit the content",
         Options = ["text/plain", "text/html", "application/json", "application/xml"])]
@@ -57,19 +57,19 @@ public sealed class WriteHttpResponse : Activity
 }
 
 /// <summary>Answers the HTTP request that the workflow handles with a file.</summary>
-[Activity("Elsa", "HTTP", "Answers the HTTP request that the workflow handles with a file, or with several as a zip.", DisplayName = "HTTP File Response")]
+[Activity("Elsa", "HTTP", "Answers the HTTP request that started or resumed the workflow with a file, or with several as a zip.", DisplayName = "HTTP File Response")]
 public sealed class WriteFileHttpResponse : Activity
 {
     /// <summary>Media type of the file.</summary>
-    [Input(Description = "The media type of the file; empty takes that of the content.")]
+    [Input(Description = "The media type of the file, for example application/pdf. Empty takes that of the content.")]
     public Input<string> ContentType { get; set; } = new();
 
     /// <summary>Name of the file.</summary>
-    [Input(Description = "The name of the file, or of the zip.", DisplayName = "Filename")]
+    [Input(Description = "The name under which the browser saves the file or the zip.", DisplayName = "Filename")]
     public Input<string> Filename { get; set; } = new();
 
     /// <summary>Entity tag.</summary>
-    [Input(Description = "The entity tag of the file; a client that has it already is told so.", DisplayName = "Entity tag")]
+    [Input(Description = "The entity tag of the file. A client that has that version already is told so and gets nothing again.", DisplayName = "Entity tag")]
     public Input<string> EntityTag { get; set; } = new();
 
     /// <summary>The file or files.</summary>
@@ -77,7 +77,7 @@ public sealed class WriteFileHttpResponse : Activity
     public Input<object> Content { get; set; } = new();
 
     /// <summary>Whether a client may ask for a part.</summary>
-    [Input(Description = "Whether an interrupted download may be resumed.")]
+    [Input(Description = "Let a client ask for the rest of a download that broke off.")]
     public Input<bool> EnableResumableDownloads { get; set; } = new();
 
     /// <summary>Kept for definitions that have it: archives of the same files are the same, so nothing has to be remembered.</summary>

@@ -31,11 +31,11 @@ public abstract class Loop : Activity
 }
 
 /// <summary>Repeats while a condition is true.</summary>
-[Activity("Elsa", "Looping", "Repeats an activity while a condition is true.")]
+[Activity("Elsa", "Looping", "Repeats the activity in Body as long as a condition is true. Break inside it ends the loop.")]
 public sealed class While : Loop
 {
     /// <summary>Evaluated anew before each round.</summary>
-    [Input(Description = "The condition; it is evaluated before each round.", AutoEvaluate = false, UIHint = InputUIHints.SingleLine)]
+    [Input(Description = "The condition, evaluated anew before each round. A loop whose condition never becomes false faults in the end.", AutoEvaluate = false, UIHint = InputUIHints.SingleLine)]
     public Input<bool> Condition { get; set; } = new();
 
     /// <inheritdoc/>
@@ -49,23 +49,23 @@ public sealed class While : Loop
 }
 
 /// <summary>Counts.</summary>
-[Activity("Elsa", "Looping", "Repeats an activity for each number from a start to an end.")]
+[Activity("Elsa", "Looping", "Repeats the activity in Body for each number from a start to an end; getCurrentValue() in it is the number.")]
 public sealed class For : Loop
 {
     /// <summary>First number.</summary>
-    [Input(Description = "The first number.")]
+    [Input(Description = "The number of the first round.")]
     public Input<int> Start { get; set; } = new(0);
 
     /// <summary>Last number.</summary>
-    [Input(Description = "The last number.")]
+    [Input(Description = "The number to count to.")]
     public Input<int> End { get; set; } = new(0);
 
     /// <summary>Added after each round; negative counts down.</summary>
-    [Input(Description = "What is added after each round; a negative number counts down.")]
+    [Input(Description = "What is added after each round. A negative number counts down; 0 is an error.")]
     public Input<int> Step { get; set; } = new(1);
 
     /// <summary>Whether the last number has a round of its own.</summary>
-    [Input(Description = "Whether the last number is included.")]
+    [Input(Description = "Run a round for the end number too.")]
     public Input<bool> OuterBoundInclusive { get; set; } = new(true);
 
     /// <summary>The number of the round.</summary>
@@ -97,11 +97,11 @@ public sealed class For : Loop
 }
 
 /// <summary>Takes items one after the other.</summary>
-[Activity("Elsa", "Looping", "Repeats an activity for each item of a list.")]
+[Activity("Elsa", "Looping", "Repeats the activity in Body for each item of a list, one after the other. In it, getCurrentValue() is the item and getCurrentIndex() its place.")]
 public sealed class ForEach : Loop
 {
     /// <summary>The items.</summary>
-    [Input(Description = "The items to go through.")]
+    [Input(Description = "The list to go through: a variable, an expression, or texts written here.", UIHint = InputUIHints.MultiText)]
     public Input<IReadOnlyList<object?>> Items { get; set; } = new([]);
 
     /// <summary>The item of the round.</summary>
@@ -126,11 +126,11 @@ public sealed class ForEach : Loop
 }
 
 /// <summary>Takes items side by side.</summary>
-[Activity("Elsa", "Looping", "Runs an activity for each item of a list, all side by side.")]
+[Activity("Elsa", "Looping", "Runs the activity in Body for every item of a list side by side, and goes on when all have completed. In it, getCurrentValue() is the item.")]
 public sealed class ParallelForEach : Activity
 {
     /// <summary>The items.</summary>
-    [Input(Description = "The items to go through.")]
+    [Input(Description = "The list to go through: a variable, an expression, or JSON such as [1, 2, 3].")]
     public Input<object> Items { get; set; } = new(Array.Empty<object>());
 
     /// <summary>What runs for each item.</summary>
@@ -163,8 +163,8 @@ public sealed class ParallelForEach : Activity
     }
 }
 
-/// <summary>Ends the loop around it.</summary>
-[Activity("Elsa", "Looping", "Ends the loop around it.", IsTerminal = true)]
+/// <summary>Ends the nearest loop around it; the flow goes on after that loop.</summary>
+[Activity("Elsa", "Looping", "Ends the nearest loop around it; the flow goes on after that loop.", IsTerminal = true)]
 public sealed class Break : Activity
 {
     /// <inheritdoc/>

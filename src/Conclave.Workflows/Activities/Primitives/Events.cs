@@ -4,11 +4,11 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Waits for a named event, or starts the workflow when it happens.</summary>
-[Activity("Elsa", "Primitives", "Waits for an event, or starts the workflow when it happens.", Kind = ActivityKind.Trigger)]
+[Activity("Elsa", "Primitives", "Waits until somebody publishes an event of a name, or starts the workflow when that happens.", Kind = ActivityKind.Trigger)]
 public sealed class Event : Activity
 {
     /// <summary>Name of the event.</summary>
-    [Input(Description = "The name of the event.")]
+    [Input(Description = "Name of the event, for example OrderPaid. Upper and lower case count.")]
     public Input<string> EventName { get; set; } = new();
 
     /// <summary>What came with the event.</summary>
@@ -51,23 +51,23 @@ public sealed class Event : Activity
 }
 
 /// <summary>Publishes an event.</summary>
-[Activity("Elsa", "Primitives", "Publishes an event, to every workflow that waits for it or to this instance alone.")]
+[Activity("Elsa", "Primitives", "Publishes an event: every workflow that waits for it goes on, and those that begin with it start.")]
 public sealed class PublishEvent : Activity
 {
     /// <summary>Name of the event.</summary>
-    [Input(Description = "The name of the event.")]
+    [Input(Description = "Name of the event, for example OrderPaid. Upper and lower case count.")]
     public Input<string> EventName { get; set; } = new();
 
     /// <summary>Who hears it.</summary>
-    [Input(Description = "Only instances with this correlation id hear the event; empty for all.")]
+    [Input(Description = "Only instances with this correlation id hear the event. Empty reaches all of them.")]
     public Input<string> CorrelationId { get; set; } = new();
 
     /// <summary>Whether only this instance hears it.</summary>
-    [Input(Description = "Whether only this instance hears the event.", DisplayName = "Local event")]
+    [Input(Description = "Only this instance hears the event.", DisplayName = "Local event")]
     public Input<bool> IsLocalEvent { get; set; } = new();
 
     /// <summary>Data of the event.</summary>
-    [Input(Description = "The data that comes with the event.")]
+    [Input(Description = "What goes with the event; those who wait for it get it as their Result.")]
     public Input<object> Payload { get; set; } = new();
 
     /// <inheritdoc/>
@@ -88,15 +88,15 @@ public sealed class PublishEvent : Activity
 }
 
 /// <summary>Asks somebody outside to do a task, and waits for the result.</summary>
-[Activity("Elsa", "Primitives", "Asks an application to do a task and waits until it reports the result.")]
+[Activity("Elsa", "Primitives", "Asks a person or a program outside to do something and waits until the result is reported under the task's id.")]
 public sealed class RunTask : Activity
 {
     /// <summary>Name of the task.</summary>
-    [Input(Description = "The name of the task.")]
+    [Input(Description = "Name of the task, by which whoever does it knows what to do.")]
     public Input<string> TaskName { get; set; } = new();
 
     /// <summary>Data for the task.</summary>
-    [Input(Description = "The data that the task needs.", UIHint = InputUIHints.Dictionary)]
+    [Input(Description = "What the task needs to know, as a JSON object.", UIHint = InputUIHints.JsonEditor)]
     public Input<IReadOnlyDictionary<string, object?>> Payload { get; set; } = new();
 
     /// <summary>Id to report the result under.</summary>

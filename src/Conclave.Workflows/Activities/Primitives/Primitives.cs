@@ -6,18 +6,18 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Sets a variable.</summary>
-[Activity("Elsa", "Primitives", "Assigns a value to a variable.")]
+[Activity("Elsa", "Primitives", "Gives a variable of the workflow, or of a container around this activity, a new value.")]
 public sealed class SetVariable : Activity
 {
     private ScopeVariable? _variable;
     private string? _name;
 
     /// <summary>The variable, found by its id.</summary>
-    [Input(Description = "The variable to assign.", UIHint = InputUIHints.VariablePicker)]
+    [Input(Description = "The variable to set.", UIHint = InputUIHints.VariablePicker)]
     public JsonElement Variable { get; set; }
 
     /// <summary>The value, converted to the variable's type.</summary>
-    [Input(Description = "The value to assign.")]
+    [Input(Description = "The new value. It is converted to the type of the variable.")]
     public Input<object> Value { get; set; } = new();
 
     internal override void Configure(ActivityConfiguration configuration)
@@ -48,11 +48,11 @@ public sealed class SetVariable : Activity
 }
 
 /// <summary>Names the instance.</summary>
-[Activity("Elsa", "Primitives", "Gives the workflow instance a name.")]
+[Activity("Elsa", "Primitives", "Gives the running instance a name, by which people find it in lists.")]
 public sealed class SetName : Activity
 {
     /// <summary>The name.</summary>
-    [Input(Description = "The name of the instance.")]
+    [Input(Description = "The name, for example an expression with the customer's name.")]
     public Input<string> Value { get; set; } = new();
 
     /// <inheritdoc/>
@@ -65,7 +65,7 @@ public sealed class SetName : Activity
 }
 
 /// <summary>Ties the instance to something in the author's world.</summary>
-[Activity("Elsa", "Primitives", "Sets the correlation id of the workflow instance.")]
+[Activity("Elsa", "Primitives", "Ties the running instance to something in your world, so that events and requests for that find it.")]
 public sealed class Correlate : Activity
 {
     /// <summary>The correlation id.</summary>
@@ -82,7 +82,7 @@ public sealed class Correlate : Activity
 }
 
 /// <summary>Ends the workflow.</summary>
-[Activity("Elsa", "Primitives", "Ends the workflow at once; whatever is waiting is dropped.", IsTerminal = true)]
+[Activity("Elsa", "Primitives", "Ends the workflow at once as finished; whatever else runs or waits is dropped.", IsTerminal = true)]
 public sealed class Finish : Activity
 {
     /// <inheritdoc/>
@@ -95,23 +95,23 @@ public sealed class Finish : Activity
 }
 
 /// <summary>Fails on purpose.</summary>
-[Activity("Elsa", "Primitives", "Faults the workflow with a message.")]
+[Activity("Elsa", "Primitives", "Fails on purpose with a message. What follows depends on the workflow's incident strategy.")]
 public sealed class Fault : Activity
 {
     /// <summary>Code that identifies the failure.</summary>
-    [Input(Description = "A code that identifies the failure.")]
+    [Input(Description = "A code by which programs and people recognise the failure.")]
     public Input<string> Code { get; set; } = new("0");
 
     /// <summary>Category of the failure.</summary>
-    [Input(Description = "The category of the failure, for example Business.")]
+    [Input(Description = "The kind of failure, for example Business or Technical.")]
     public Input<string> Category { get; set; } = new("General");
 
     /// <summary>Type of the failure.</summary>
-    [Input(Description = "The type of the failure, for example System.", DisplayName = "Type")]
+    [Input(Description = "Where the failure comes from, for example System.", DisplayName = "Type")]
     public Input<string> FaultType { get; set; } = new("System");
 
     /// <summary>What went wrong.</summary>
-    [Input(Description = "What went wrong.")]
+    [Input(Description = "What went wrong and what to do about it, for whoever looks at the incident.")]
     public Input<string> Message { get; set; } = new();
 
     /// <inheritdoc/>

@@ -7,12 +7,12 @@ using Conclave.Workflows.Expressions.Scripting;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Checks a value against a JSON Schema.</summary>
-[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid.", DisplayName = "Validate JSON", RequiredSyntax = "JavaScript")]
+[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid. Result says what does not fit and where.", DisplayName = "Validate JSON", RequiredSyntax = "JavaScript")]
 [FlowNode("Valid", "Invalid")]
 public sealed class ValidateJson : Activity
 {
-    /// <summary>The value to check.</summary>
-    [Input(Description = "The value to check.")]
+    /// <summary>The value to check, for example the content of a request.</summary>
+    [Input(Description = "The value to check, for example the content of a request.")]
     public Input<object> Value { get; set; } = new();
 
     /// <summary>The schema: draft 2020-12, or draft 7 where <c>$schema</c> says so.</summary>

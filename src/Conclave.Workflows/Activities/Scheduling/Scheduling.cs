@@ -4,11 +4,11 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Waits for a while.</summary>
-[Activity("Elsa", "Scheduling", "Waits for a while.")]
+[Activity("Elsa", "Scheduling", "Waits for a while and goes on. The wait survives restarts of the server.")]
 public sealed class Delay : Activity
 {
     /// <summary>How long.</summary>
-    [Input(Description = "How long to wait, for example 00:05:00.")]
+    [Input(Description = "How long to wait, as [days.]hours:minutes:seconds: 00:05:00 is five minutes, 3.00:00:00 three days.")]
     public Input<TimeSpan> TimeSpan { get; set; } = new(global::System.TimeSpan.FromMinutes(1));
 
     /// <inheritdoc/>
@@ -20,11 +20,11 @@ public sealed class Delay : Activity
 }
 
 /// <summary>Starts the workflow again and again, or waits for one interval.</summary>
-[Activity("Elsa", "Scheduling", "Starts the workflow at an interval, or waits for one.", Kind = ActivityKind.Trigger)]
+[Activity("Elsa", "Scheduling", "Starts the workflow again and again at an interval. Inside a workflow it waits for one interval.", Kind = ActivityKind.Trigger)]
 public sealed class Timer : Activity
 {
     /// <summary>The interval.</summary>
-    [Input(Description = "The interval, for example 00:05:00.")]
+    [Input(Description = "The interval, as [days.]hours:minutes:seconds: 00:05:00 is five minutes.")]
     public Input<TimeSpan> Interval { get; set; } = new(TimeSpan.FromMinutes(1));
 
     internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
@@ -48,11 +48,11 @@ public sealed class Timer : Activity
 }
 
 /// <summary>Starts the workflow by a calendar, or waits for the next time in it.</summary>
-[Activity("Elsa", "Scheduling", "Starts the workflow by a cron expression, or waits for its next time.", Kind = ActivityKind.Trigger)]
+[Activity("Elsa", "Scheduling", "Starts the workflow at the times of a cron expression. Inside a workflow it waits for the next one.", Kind = ActivityKind.Trigger)]
 public sealed class Cron : Activity
 {
     /// <summary>Six fields: second, minute, hour, day of month, month, day of week.</summary>
-    [Input(Description = "Six fields: second, minute, hour, day of month, month, day of week. Times are UTC.", DisplayName = "Cron expression")]
+    [Input(Description = "Six fields: second, minute, hour, day of month, month, day of week. 0 0 8 * * MON-FRI is every weekday at 8:00 UTC.", DisplayName = "Cron expression")]
     public Input<string> CronExpression { get; set; } = new();
 
     internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>
@@ -100,11 +100,11 @@ public sealed class Cron : Activity
 }
 
 /// <summary>Starts the workflow at a time, or waits for it.</summary>
-[Activity("Elsa", "Scheduling", "Starts the workflow at a given time, or waits for it.", Kind = ActivityKind.Trigger)]
+[Activity("Elsa", "Scheduling", "Starts the workflow at a given time. Inside a workflow it waits for that time, or goes on when it has passed.", Kind = ActivityKind.Trigger)]
 public sealed class StartAt : Activity
 {
     /// <summary>The time.</summary>
-    [Input(Description = "The time, for example 2026-12-24T18:00:00+01:00.", UIHint = InputUIHints.DateTimePicker)]
+    [Input(Description = "The time with its offset, for example 2026-12-24T18:00:00+01:00. Without an offset it is UTC.", UIHint = InputUIHints.DateTimePicker)]
     public Input<DateTimeOffset> DateTime { get; set; } = new();
 
     internal override IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) =>

@@ -5,22 +5,22 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Runs a script that may set variables and choose outcomes.</summary>
-[Activity("Elsa", "Scripting", "Runs JavaScript; the script may set variables and choose the outcome.", DisplayName = "Run JavaScript", RequiredSyntax = "JavaScript")]
+[Activity("Elsa", "Scripting", "Runs JavaScript that may read and set variables and choose how the flow goes on. It has no access to files or the network.", DisplayName = "Run JavaScript", RequiredSyntax = "JavaScript")]
 public sealed class RunJavaScript : Activity
 {
     private string? _script;
     private ScriptMentions? _mentions;
 
     /// <summary>The script itself.</summary>
-    [Input(Description = "The script to run.", UIHint = InputUIHints.CodeEditor, DefaultSyntax = "JavaScript", AutoEvaluate = false)]
+    [Input(Description = "The script to run. What it returns becomes the Result.", UIHint = InputUIHints.CodeEditor, DefaultSyntax = "JavaScript", AutoEvaluate = false)]
     public Input<string> Script { get; set; } = new();
 
     /// <summary>Outcomes that the script may choose.</summary>
-    [Input(Description = "The outcomes that the script may choose with setOutcome.", UIHint = InputUIHints.DynamicOutcomes)]
+    [Input(Description = "Outcomes that the script may choose with setOutcome('name'). Each becomes a port to connect.", UIHint = InputUIHints.DynamicOutcomes)]
     public Input<IReadOnlyList<string>> PossibleOutcomes { get; set; } = new([]);
 
     /// <summary>Result of the script.</summary>
-    [Output(Description = "The result of the script.")]
+    [Output(Description = "What the script returned.")]
     public Output<object>? Result { get; set; }
 
     internal override void Configure(ActivityConfiguration configuration)
@@ -52,22 +52,22 @@ public sealed class RunJavaScript : Activity
 }
 
 /// <summary>Runs C#, when the host allows it.</summary>
-[Activity("Elsa", "Scripting", "Runs C#, when an administrator has turned it on.", DisplayName = "Run C#", RequiredSyntax = "CSharp")]
+[Activity("Elsa", "Scripting", "Runs C# with all rights of the server. An administrator has to turn that on; JavaScript needs no permission.", DisplayName = "Run C#", RequiredSyntax = "CSharp")]
 public sealed class RunCSharp : Activity
 {
     private string? _script;
     private CSharpScriptRunner? _runner;
 
     /// <summary>The script itself.</summary>
-    [Input(Description = "The script to run.", UIHint = InputUIHints.CodeEditor, DefaultSyntax = "CSharp", AutoEvaluate = false)]
+    [Input(Description = "The script to run. What it returns becomes the Result.", UIHint = InputUIHints.CodeEditor, DefaultSyntax = "CSharp", AutoEvaluate = false)]
     public Input<string> Script { get; set; } = new();
 
     /// <summary>Outcomes that the script may choose.</summary>
-    [Input(Description = "The outcomes that the script may choose with Outcome.Set.", UIHint = InputUIHints.DynamicOutcomes)]
+    [Input(Description = "Outcomes that the script may choose with Outcome.Set(\"name\"). Each becomes a port to connect.", UIHint = InputUIHints.DynamicOutcomes)]
     public Input<IReadOnlyList<string>> PossibleOutcomes { get; set; } = new([]);
 
     /// <summary>Result of the script.</summary>
-    [Output(Description = "The result of the script.")]
+    [Output(Description = "What the script returned.")]
     public Output<object>? Result { get; set; }
 
     internal override void Configure(ActivityConfiguration configuration)
@@ -92,7 +92,7 @@ public sealed class RunCSharp : Activity
 }
 
 /// <summary>Named in definitions of hosts that run Python; this one does not.</summary>
-[Activity("Elsa", "Scripting", "Python is not supported; use JavaScript.", DisplayName = "Run Python", RequiredSyntax = "Python")]
+[Activity("Elsa", "Scripting", "Stands for Python scripts of imported workflows, which this server does not run. Use JavaScript instead.", DisplayName = "Run Python", RequiredSyntax = "Python")]
 public sealed class RunPython : Activity
 {
     /// <summary>The script itself.</summary>
@@ -100,11 +100,11 @@ public sealed class RunPython : Activity
     public Input<string> Script { get; set; } = new();
 
     /// <summary>Outcomes that the script may choose.</summary>
-    [Input(Description = "The outcomes that the script may choose.", UIHint = InputUIHints.DynamicOutcomes)]
+    [Input(Description = "Outcomes that the script would choose.", UIHint = InputUIHints.DynamicOutcomes)]
     public Input<IReadOnlyList<string>> PossibleOutcomes { get; set; } = new([]);
 
     /// <summary>Result of the script.</summary>
-    [Output(Description = "The result of the script.")]
+    [Output(Description = "What the script returned.")]
     public Output<object>? Result { get; set; }
 
     internal override void Configure(ActivityConfiguration configuration) =>

@@ -6,7 +6,7 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Stands for an activity whose type this engine does not know. Its JSON is kept; running it faults with its name.</summary>
-[Activity("Elsa", "System", "Stands for an activity whose type is not installed.", IsBrowsable = false)]
+[Activity("Elsa", "System", "Stands for an activity whose type is not installed here. Its settings are kept and come back with the type; running it faults.", IsBrowsable = false)]
 public sealed class NotFoundActivity : Activity
 {
     internal const string TypeName = "Elsa.NotFoundActivity";
