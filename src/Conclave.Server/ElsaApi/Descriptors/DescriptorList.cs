@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.Security.Cryptography;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Conclave.Workflows.Activities;
 
@@ -57,7 +56,7 @@ internal sealed class DescriptorList
     private static byte[] WriteJson(List<ActivityDescriptor> descriptors)
     {
         var buffer = new ArrayBufferWriter<byte>(128 * 1024);
-        using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(buffer))
         {
             writer.WriteStartObject();
             writer.WriteStartArray("items");
