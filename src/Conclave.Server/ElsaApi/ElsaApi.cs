@@ -1,3 +1,5 @@
+using Conclave.Server.ElsaApi.Descriptors;
+
 namespace Conclave.Server.ElsaApi;
 
 /// <summary>Elsa's REST API, so that the unmodified Elsa Studio and scripts written for Elsa work against this server.</summary>
@@ -11,7 +13,7 @@ public static class ElsaApi
     {
         app.UseWhen(context => context.Request.Path.StartsWithSegments(Prefix, StringComparison.OrdinalIgnoreCase), api => api.Use(ElsaProblems.HandleAsync));
         var group = app.MapGroup(Prefix).RequireAuthorization();
-        Descriptors.DescriptorEndpoints.Map(group);
+        DescriptorEndpoints.Map(group);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }
 }

@@ -12,7 +12,8 @@ namespace Conclave.Server.ElsaApi.Descriptors;
 /// <summary>What a designer has to know of this server: activities, features, syntaxes, types and strategies.</summary>
 internal static class DescriptorEndpoints
 {
-    private const string ReadActivities = "read:activity-descriptors";
+    /// <summary>Right to see what may be put into workflows.</summary>
+    internal const string ReadActivities = "read:activity-descriptors";
 
     public static void Map(RouteGroupBuilder group)
     {
@@ -20,7 +21,7 @@ internal static class DescriptorEndpoints
         group.MapGet("/descriptors/activities", (HttpContext context) => ListAsync(context, activities)).RequirePermission(ReadActivities);
         group.MapGet("/descriptors/activities/{typeName}", (HttpContext context, string typeName) => GetAsync(context, activities, typeName)).RequirePermission(ReadActivities);
         group.MapPost("/descriptors/activities/{typeName}/options/{inputName}", (HttpContext context, string typeName, string inputName) =>
-            OptionsAsync(context, activities, typeName, inputName)).RequirePermission("read:activity-descriptors-options", ReadActivities);
+            OptionsAsync(context, activities, typeName, inputName)).RequirePermission(ReadActivities);
         StrategyEndpoints.Map(group);
         FeatureEndpoints.Map(group);
         TypeDefinitionEndpoints.Map(group);

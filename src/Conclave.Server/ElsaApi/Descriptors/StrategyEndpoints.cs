@@ -12,22 +12,17 @@ internal static class StrategyEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/descriptors/expression-descriptors", ExpressionsAsync).RequirePermission("read:expression-descriptors");
-        group.MapGet("/descriptors/storage-drivers", StorageDriversAsync).RequirePermission("read:storage-drivers");
-        group.MapGet("/descriptors/variables", VariableTypesAsync).RequirePermission("read:variable-descriptors");
-        group.MapGet("/descriptors/workflow-activation-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", Activation.Strategies))
-            .RequirePermission("read:workflow-activation-strategies");
-        group.MapGet("/descriptors/incident-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", WorkflowOptions.IncidentStrategies))
-            .RequirePermission("read:incident-strategies");
-        group.MapGet("/descriptors/log-persistence-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", LogPersistence.Strategies))
-            .RequirePermission("read:log-persistence-strategies");
-        group.MapGet("/descriptors/commit-strategies/workflows", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForWorkflows))
-            .RequirePermission("read:commit-strategies");
-        group.MapGet("/descriptors/commit-strategies/activities", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForActivities))
-            .RequirePermission("read:commit-strategies");
-        group.MapGet("/descriptors/output-converters", OutputConvertersAsync).RequirePermission("read:output-converters");
-        group.MapGet("/workflow-contexts/provider-descriptors", (HttpContext context) => WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { }))
-            .RequirePermission("read:workflow-context-provider-descriptors");
+        var lists = group.MapGroup("").RequirePermission(DescriptorEndpoints.ReadActivities);
+        lists.MapGet("/descriptors/expression-descriptors", ExpressionsAsync);
+        lists.MapGet("/descriptors/storage-drivers", StorageDriversAsync);
+        lists.MapGet("/descriptors/variables", VariableTypesAsync);
+        lists.MapGet("/descriptors/workflow-activation-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", Activation.Strategies));
+        lists.MapGet("/descriptors/incident-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", WorkflowOptions.IncidentStrategies));
+        lists.MapGet("/descriptors/log-persistence-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", LogPersistence.Strategies));
+        lists.MapGet("/descriptors/commit-strategies/workflows", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForWorkflows));
+        lists.MapGet("/descriptors/commit-strategies/activities", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForActivities));
+        lists.MapGet("/descriptors/output-converters", OutputConvertersAsync);
+        lists.MapGet("/workflow-contexts/provider-descriptors", (HttpContext context) => WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { }));
     }
 
     private static Task ExpressionsAsync(HttpContext context)

@@ -24,11 +24,11 @@ public sealed class HttpEndpoint : Activity
     public Input<IReadOnlyList<string>> SupportedMethods { get; set; } = new(["GET"]);
 
     /// <summary>Whether the caller must be signed in.</summary>
-    [Input(Description = "Asks for a caller that is signed in. Webhooks of this server do not check it yet: require a signature instead.", Category = "Security")]
+    [Input(Description = "Let only callers in who are signed in or send an API key. Others get 401.", Category = "Security")]
     public Input<bool> Authorize { get; set; } = new();
 
     /// <summary>Authorization policy that the caller must meet.</summary>
-    [Input(Description = "Name of a policy that the caller must meet. Webhooks of this server do not check it yet: require a signature instead.", Category = "Security")]
+    [Input(Description = "A right that the caller must have besides, for example exec:workflow-definitions. Empty asks for none; it counts only with Authorize.", Category = "Security")]
     public Input<string> Policy { get; set; } = new();
 
     /// <summary>How the sender signs requests; empty for not at all.</summary>
