@@ -18,6 +18,8 @@ public static class WorkflowActivity
         Category = TextOr(definition.Options.ActivityCategory, DefaultCategory),
         DisplayName = TextOr(definition.Name, definition.DefinitionId),
         Description = TextOr(definition.Description, $"Runs version {definition.Version} of the workflow '{TextOr(definition.Name, definition.DefinitionId)}' and goes on when it has ended."),
+        Icon = ActivityIcons.Workflow,
+        Color = "#4f46e5",
         Inputs = [.. definition.Inputs.Select(Describe)],
         Outputs = [.. definition.Outputs.Select(o => new OutputDescriptor(o.Name, TypeOf(o), TextOr(o.DisplayName, o.Name), o.Description) { IsSynthetic = true })],
         Ports =

@@ -10,6 +10,14 @@ public sealed class DescriptorTests
     // Ours, beside those of the contract.
     private static readonly string[] OwnInputs = ["SignatureScheme", "SignatureSecret", "SignatureTolerance", "States", "Transitions", "InitialState", "CurrentState"];
 
+    // Those that Elsa Studio 3.8 has icons for, by type name.
+    private static readonly HashSet<string> StudioIcons =
+    [
+        .. "If FlowDecision Switch FlowSwitch FlowJoin FlowFork Complete SetOutput DispatchWorkflow BulkDispatchWorkflows ExecuteWorkflow WriteLine ReadLine Flowchart FlowNode Start End".Split(' ').Select(n => $"Elsa.{n}"),
+        .. "HttpEndpoint WriteHttpResponse WriteFileHttpResponse SendHttpRequest FlowSendHttpRequest DownloadHttpFile While ForEach For ParallelForEach Break SetVariable SetName Finish".Split(' ').Select(n => $"Elsa.{n}"),
+        .. "Fault Correlate RunTask PublishEvent Event Timer Cron Delay StartAt RunJavaScript".Split(' ').Select(n => $"Elsa.{n}"),
+    ];
+
     public static TheoryData<string> ElsaTypes => new(ElsaActivityTable.Rows.Select(r => r.Type));
 
     public static TheoryData<string> OurTypes => new(ActivityCatalog.BuiltIn.Types.Select(t => t.Descriptor.TypeName));
@@ -81,6 +89,22 @@ public sealed class DescriptorTests
                 Assert.DoesNotContain(problems, p => p.Property is not null && p.Property.Equals(input.Name, StringComparison.OrdinalIgnoreCase));
             }
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(OurTypes))]
+    public void Activity_HasAnIcon_UnlessStudioHasOne(string typeName)
+    {
+        var descriptor = ActivityCatalog.BuiltIn.Find(typeName)!.Descriptor;
+
+        // A container in which Studio draws, or an activity that no toolbox offers, needs none.
+        var needsIcon = descriptor.IsBrowsable && !StudioIcons.Contains(typeName);
+        Assert.Equal(needsIcon, descriptor.Icon is not null);
+        Assert.Equal(needsIcon, descriptor.Color is not null);
+        if (descriptor.Icon is not { } icon)
+            return;
+        Assert.Equal("{http://www.w3.org/2000/svg}svg", System.Xml.Linq.XElement.Parse(icon).Name.ToString());
+        Assert.Matches("^#[0-9a-f]{6}$", descriptor.Color);
     }
 
     [Fact]

@@ -59,6 +59,9 @@ internal static class ActivityDescriptorJson
             writer.WriteString("WorkflowDefinitionVersionId", workflow.VersionId);
         }
 
+        // Studio knows icons by type name alone; these are for the page around it.
+        WriteIfSet(writer, "Icon", descriptor.Icon);
+        WriteIfSet(writer, "Color", descriptor.Color);
         if (descriptor.IsResilient)
         {
             writer.WriteBoolean("Resilient", true);

@@ -5,7 +5,8 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Moves between states when triggers complete.</summary>
-[Activity("Elsa", "Flow", "Moves between named states. The triggers of the current state's transitions wait side by side; the first that completes, and whose condition holds, leads on.", DisplayName = "State machine")]
+[Activity("Elsa", "Flow", "Moves between named states. The triggers of the current state's transitions wait side by side; the first that completes, and whose condition holds, leads on.", DisplayName = "State machine",
+    Icon = ActivityIcons.States, Color = "#7c3aed")]
 public sealed class StateMachine : Activity
 {
     private const int EntryTag = -1;

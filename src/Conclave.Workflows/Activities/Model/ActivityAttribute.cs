@@ -25,6 +25,12 @@ public sealed class ActivityAttribute(string ns, string category, string descrip
     /// <summary>Name shown to authors; default the class name in words.</summary>
     public string? DisplayName { get; init; }
 
+    /// <summary>Icon for designers, see <see cref="ActivityIcons"/>; null where they have one of their own, as Elsa's have for most of Elsa's activities.</summary>
+    public string? Icon { get; init; }
+
+    /// <summary>CSS colour of the icon's background, such as <c>#0f766e</c>; null as for <see cref="Icon"/>.</summary>
+    public string? Color { get; init; }
+
     /// <summary>What starts the activity and where it runs; default <see cref="ActivityKind.Action"/>.</summary>
     public ActivityKind Kind { get; init; }
 

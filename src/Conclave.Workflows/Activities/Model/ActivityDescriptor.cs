@@ -24,6 +24,12 @@ public sealed record ActivityDescriptor
     /// <summary>What the activity does.</summary>
     public required string Description { get; init; }
 
+    /// <summary>Icon for designers as SVG; null where they have one of their own.</summary>
+    public string? Icon { get; init; }
+
+    /// <summary>CSS colour of the icon's background; null where designers have one of their own.</summary>
+    public string? Color { get; init; }
+
     /// <summary>What starts the activity and where it runs.</summary>
     public ActivityKind Kind { get; init; }
 

@@ -136,6 +136,8 @@ public sealed class ActivityType
                 Category = attribute.Category,
                 DisplayName = attribute.DisplayName ?? Words(name),
                 Description = attribute.Description,
+                Icon = attribute.Icon,
+                Color = attribute.Color,
                 Kind = attribute.Kind,
                 Inputs = inputs,
                 Outputs = outputs,

@@ -7,7 +7,8 @@ using Conclave.Workflows.Expressions.Scripting;
 namespace Conclave.Workflows.Activities;
 
 /// <summary>Checks a value against a JSON Schema.</summary>
-[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid. Result says what does not fit and where.", DisplayName = "Validate JSON", RequiredSyntax = "JavaScript")]
+[Activity("Conclave", "Primitives", "Checks a value against a JSON Schema and goes on through Valid or Invalid. Result says what does not fit and where.", DisplayName = "Validate JSON", RequiredSyntax = "JavaScript",
+    Icon = ActivityIcons.CheckedJson, Color = "#0f766e")]
 [FlowNode("Valid", "Invalid")]
 public sealed class ValidateJson : Activity
 {

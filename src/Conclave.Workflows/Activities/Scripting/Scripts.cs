@@ -52,7 +52,8 @@ public sealed class RunJavaScript : Activity
 }
 
 /// <summary>Runs C#, when the host allows it.</summary>
-[Activity("Elsa", "Scripting", "Runs C# with all rights of the server. An administrator has to turn that on; JavaScript needs no permission.", DisplayName = "Run C#", RequiredSyntax = "CSharp")]
+[Activity("Elsa", "Scripting", "Runs C# with all rights of the server. An administrator has to turn that on; JavaScript needs no permission.", DisplayName = "Run C#", RequiredSyntax = "CSharp",
+    Icon = ActivityIcons.CSharp, Color = "#7e22ce")]
 public sealed class RunCSharp : Activity
 {
     private string? _script;
@@ -92,7 +93,8 @@ public sealed class RunCSharp : Activity
 }
 
 /// <summary>Named in definitions of hosts that run Python; this one does not.</summary>
-[Activity("Elsa", "Scripting", "Stands for Python scripts of imported workflows, which this server does not run. Use JavaScript instead.", DisplayName = "Run Python", RequiredSyntax = "Python")]
+[Activity("Elsa", "Scripting", "Stands for Python scripts of imported workflows, which this server does not run. Use JavaScript instead.", DisplayName = "Run Python", RequiredSyntax = "Python",
+    Icon = ActivityIcons.Script, Color = "#1d4ed8")]
 public sealed class RunPython : Activity
 {
     /// <summary>The script itself.</summary>

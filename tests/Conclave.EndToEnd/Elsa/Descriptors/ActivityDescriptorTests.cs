@@ -72,6 +72,9 @@ public sealed class ActivityDescriptorTests(SharedServer shared)
         Assert.Equal("True", Input(items, "Elsa.HttpEndpoint", "SignatureSecret").Text("isSensitive"));
         Assert.Equal("False", Input(items, "Elsa.While", "Condition").Text("autoEvaluate"));
         var send = items.Single(i => i.Text("typeName") == "Elsa.FlowSendHttpRequest").GetProperty("customProperties");
+        var own = items.Single(i => i.Text("typeName") == "Conclave.ValidateJson").GetProperty("customProperties");
+        Assert.StartsWith("<svg ", own.Text("Icon"), StringComparison.Ordinal);
+        Assert.StartsWith("#", own.Text("Color"), StringComparison.Ordinal);
         Assert.Equal(("True", "HTTP"), (send.Text("Resilient"), send.Text("ResilienceCategory")));
     }
 
