@@ -34,14 +34,13 @@ builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
 builder.Services.AddElsaApi();
 builder.Services.AddWebhooks();
-builder.Services.AddCors();
 
 var app = builder.Build();
 if (options.IsWeb)
 {
+    // First, so that browsers may read every answer.
     app.UseElsaCrossOrigin(options);
     app.UseMiddleware<StartupGate>();
-    app.UseElsaCrossOrigin(options);
 }
 
 app.UseAccounts();

@@ -3,6 +3,7 @@ using Conclave.Server;
 using Conclave.Server.Accounts;
 using Conclave.Server.Accounts.Pages;
 using Conclave.Server.Api;
+using Conclave.Server.Designer;
 using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
 using Conclave.Server.Hosting;
@@ -77,14 +78,16 @@ public sealed class PermissionTests
             builder.Services.AddSingleton<ServerRuntime>();
             builder.Services.AddAccounts(options);
             builder.Services.AddConclaveApi();
+            builder.Services.AddElsaApi();
             await using var app = builder.Build();
             app.MapAccountPages();
             app.MapConclaveApi();
             app.MapElsaApi();
+            app.MapDesigner();
             var endpoints = ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>().ToList();
 
             Assert.True(endpoints.Count > 40);
-            string[] open = ["/app.css", "/setup", "/sign-in", "/account/link", "/elsa/api/identity/login", "/elsa/api/identity/refresh-token"];
+            string[] open = ["/app.css", "/setup", "/sign-in", "/account/link", "/elsa/api/identity/login", "/elsa/api/identity/refresh-token", "/elsa/api/events/trigger", "/elsa/api/bookmarks/resume"];
             // Those that decide by what is sent, and what is for everybody who is signed in.
             string[] other = ["/api/instances/bulk", "/api/{**path}", "/elsa/api/{**path}", "/sign-out", "/account", "/account/password", "/account/keys", "/account/keys/{id}/revoke"];
             foreach (var endpoint in endpoints)

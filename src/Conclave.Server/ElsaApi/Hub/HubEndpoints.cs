@@ -22,6 +22,6 @@ internal static class HubEndpoints
     public static void Map(IEndpointRouteBuilder app)
     {
         foreach (var path in Paths)
-            app.MapHub<WorkflowInstanceHub>(path).RequireHubPermission(InstanceApi.Read, "read:*");
+            app.MapHub<WorkflowInstanceHub>(path).RequireHubPermission(InstanceApi.Read);
     }
 }

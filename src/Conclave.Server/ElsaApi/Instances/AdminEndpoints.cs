@@ -11,7 +11,7 @@ internal static class AdminEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/package/version", VersionAsync).AllowAnonymous();
+        group.MapGet("/package/version", VersionAsync).RequirePermission(Permissions.ReadFeatures);
         var workers = group.MapGroup("/admin/workflow-runtime");
         workers.MapGet("/status", StatusAsync).RequirePermission("read:queue");
         workers.MapPost("/pause", (HttpContext context) => PauseAsync(context, drains: false)).RequirePermission("write:queue");

@@ -130,7 +130,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(() => StartAsync(o => o.Port = port));
         var server = await StartAsync(o => o.Port = 0);
 
-        Assert.Equal("postgres.port_taken", error.Code);
+        Assert.True(error.Code == "postgres.port_taken", error.Message);
         Assert.Contains($"Port {port}", error.Message, StringComparison.Ordinal);
         var tcp = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Host = "127.0.0.1", Port = server.Port!.Value };
         Assert.Equal($"{server.Port}", await QueryAsync(tcp.ConnectionString, "select inet_server_port()::text"));
