@@ -127,7 +127,7 @@ public sealed class InstanceListTests(SharedServer shared)
             [
                 """{ "page": -1, "pageSize": 10 }""", """{ "page": 0, "pageSize": 0 }""", """{ "orderBy": "Nothing" }""", """{ "status": "Sleeping" }""", """{ "subStatuses": ["x"] }""",
                 """{ "timestampFilters": [{ "column": "Nope", "operator": "Is", "timestamp": "2026-01-01T00:00:00Z" }] }""",
-                """{ "timestampFilters": [{ "column": "CreatedAt", "operator": "Is", "timestamp": "yesterday" }] }""", """{ "version": "one" }""", "{",
+                """{ "timestampFilters": [{ "column": "CreatedAt", "operator": "Is", "timestamp": "yesterday" }] }""", """{ "version": "one" }""",
             ])
         {
             var refused = (await _server.CallAsync("POST /elsa/api/workflow-instances", bad)).Is(400);

@@ -6,7 +6,7 @@ namespace Conclave.Server.ElsaApi.Definitions;
 
 /// <summary>
 /// What an editor was shown, carried in the custom properties of the workflow, which Studio sends back with every save. It is
-/// neither stored nor exported. See <c>docs/decisions/0008-edit-tokens.md</c>.
+/// neither stored nor exported. See <c>docs/decisions/0009-edit-tokens.md</c>.
 /// </summary>
 /// <param name="Session">The opened editor.</param>
 /// <param name="Hash">Hash of the newest version when it was shown.</param>
