@@ -1,7 +1,6 @@
 using System.Text;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
-using Conclave.Server.ElsaApi;
 using Microsoft.Net.Http.Headers;
 
 namespace Conclave.Server.Designer;
