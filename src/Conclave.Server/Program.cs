@@ -31,12 +31,14 @@ builder.Services.AddHostedService(services => services.GetRequiredService<Server
 builder.Services.AddAccounts();
 builder.Services.AddConclaveApi();
 builder.Services.AddWebhooks();
+builder.Services.AddCors();
 
 var app = builder.Build();
 app.MapConclaveHealth();
 app.MapPrometheusMetrics();
 if (options.IsWeb)
 {
+    app.UseElsaCrossOrigin(options);
     app.UseMiddleware<StartupGate>();
     app.UseAuthentication();
     app.UseAuthorization();

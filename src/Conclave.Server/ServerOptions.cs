@@ -77,6 +77,10 @@ public sealed record ServerOptions
     /// <value><c>Health:CheckTimeout</c>: 100 milliseconds to 1 minute; default 2 seconds.</value>
     public TimeSpan HealthCheckTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Origins of pages elsewhere, such as somebody's own Elsa Studio, that may call Elsa's API and its hub.</summary>
+    /// <value><c>Cors:AllowedOrigins</c>: such as <c>https://studio.example.com</c>, several with commas, <c>*</c> for any; default none.</value>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
     /// <summary>How this process runs instances.</summary>
     public RuntimeOptions Runtime => new()
     {

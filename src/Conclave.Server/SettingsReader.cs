@@ -37,6 +37,7 @@ internal sealed class SettingsReader(IConfiguration configuration)
             WorkerMaxAttempts = Number("Worker:MaxAttempts", defaults.WorkerMaxAttempts, 1, 1_000),
             JournalRetention = Retention("Retention:Journal"),
             InstanceRetention = Retention("Retention:Instances"),
+            CorsOrigins = Origins(),
             HealthCheckTimeout = Span(
                 "Health:CheckTimeout", defaults.HealthCheckTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1)),
         };
@@ -45,6 +46,25 @@ internal sealed class SettingsReader(IConfiguration configuration)
         OneOf("Workflows:FlowchartMode", "counter", "token");
         OneOf("Scripting:AllowCSharp", "true", "false");
         return _problems.Count == 0 ? options : throw new ServerOptionsException(_problems);
+    }
+
+    private List<string> Origins()
+    {
+        const string Key = "Cors:AllowedOrigins";
+        var origins = new List<string>();
+        // A text with commas, or a list as JSON files have it.
+        var given = (Text(Key) ?? "").Split([',', ';', ' '], StringSplitOptions.RemoveEmptyEntries)
+            .Concat(configuration.GetSection(Key).GetChildren().Select(c => c.Value?.Trim()).OfType<string>());
+        foreach (var text in given)
+        {
+            if (text == "*")
+                origins.Add(text);
+            else if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0)
+                origins.Add(uri.GetLeftPart(UriPartial.Authority));
+            else
+                _problems.Add($"{Key}: '{text}' is no origin. Write scheme, host and port alone, such as https://studio.example.com; several with commas, or * for any.");
+        }
+        return origins;
     }
 
     private TimeSpan? Retention(string key) =>

@@ -133,20 +133,29 @@ internal static class StartEndpoints
 
     private static WorkflowStart ReadStart(JsonElement body, string? newId)
     {
-        var input = new Dictionary<string, object?>(StringComparer.Ordinal);
-        if (body.TryGetProperty("input", out var given) && given.ValueKind is not JsonValueKind.Null)
-        {
-            if (given.ValueKind != JsonValueKind.Object)
-                throw ApiException.Bad("'input' must be an object with the workflow's inputs by name.");
-            foreach (var value in given.EnumerateObject())
-                input[value.Name] = ValueConverter.FromJson(value.Value);
-        }
-
-        var id = Text(body, "instanceId");
-        if (id is { Length: > 200 } || id?.AsSpan().ContainsAnyExcept(Identifier) == true)
-            throw ApiException.Bad("'instanceId' may have at most 200 letters, digits and -_.~ characters.");
-        return new WorkflowStart { InstanceId = id ?? newId, CorrelationId = JsonText.CheckName("correlationId", Text(body, "correlationId")), Name = JsonText.CheckName("name", Text(body, "name")), Input = input };
+        var input = ReadInput(body.TryGetProperty("input", out var given) ? given : default);
+        return new WorkflowStart { InstanceId = CheckInstanceId(Text(body, "instanceId")) ?? newId, CorrelationId = JsonText.CheckName("correlationId", Text(body, "correlationId")), Name = JsonText.CheckName("name", Text(body, "name")), Input = input };
     }
+
+    /// <summary>Reads inputs by name; nothing given is none.</summary>
+    /// <exception cref="ApiException">They are no object.</exception>
+    internal static Dictionary<string, object?> ReadInput(JsonElement given, string name = "input")
+    {
+        var input = new Dictionary<string, object?>(StringComparer.Ordinal);
+        if (given.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
+            return input;
+        if (given.ValueKind != JsonValueKind.Object)
+            throw ApiException.Bad($"'{name}' must be an object with the workflow's {(name == "input" ? "inputs" : name)} by name.");
+        foreach (var value in given.EnumerateObject())
+            input[value.Name] = ValueConverter.FromJson(value.Value);
+        return input;
+    }
+
+    /// <summary>Checks the id of a new instance.</summary>
+    /// <exception cref="ApiException">It cannot stand in a path, or is too long.</exception>
+    internal static string? CheckInstanceId(string? id) => id is { Length: > 200 } || id?.AsSpan().ContainsAnyExcept(Identifier) == true
+        ? throw ApiException.Bad("'instanceId' may have at most 200 letters, digits and -_.~ characters.")
+        : id;
 
     private static readonly System.Buffers.SearchValues<char> Identifier =
         System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~");

@@ -20,11 +20,11 @@ internal static class WorkflowEndpoints
         group.MapGet("/{definitionId}/versions", HistoryAsync);
         group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync);
         group.MapPost("/{definitionId}/publish", (HttpContext context, string definitionId) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted)));
+            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted), isPublished: true));
         group.MapPost("/{definitionId}/retract", (HttpContext context, string definitionId) =>
             MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted)));
         group.MapPost("/{definitionId}/revert", (HttpContext context, string definitionId, int version) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted)));
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted, context.Actor())));
         group.MapGet("/{definitionId}/consumers", ConsumersAsync);
         group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync);
         StartEndpoints.Map(group);
@@ -81,12 +81,19 @@ internal static class WorkflowEndpoints
         var runtime = context.Runtime();
         var definition = given with { DefinitionId = definitionId };
         var graph = await runtime.Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted);
-        var saved = await runtime.Catalog.SaveAsync(context.Tenant(), definition, publish, expected, context.RequestAborted);
-        await WriteAsync(context, saved, graph.Problems);
+        var edit = new DefinitionEdit { Actor = context.Actor(), ExpectedHash = expected };
+        var saved = await runtime.Catalog.SaveAsync(context.Tenant(), definition, publish, edit, context.RequestAborted);
+        await WriteAsync(context, saved, publish ? [.. graph.Problems, .. await FollowAsync(context, saved)] : graph.Problems);
     }
 
-    private static async Task MoveAsync(HttpContext context, string definitionId, Task<StoredDefinition?> move) =>
-        await WriteAsync(context, await move ?? throw ApiException.NoWorkflow(definitionId), []);
+    private static async Task MoveAsync(HttpContext context, string definitionId, Task<StoredDefinition?> move, bool isPublished = false)
+    {
+        var stored = await move ?? throw ApiException.NoWorkflow(definitionId);
+        await WriteAsync(context, stored, isPublished ? await FollowAsync(context, stored) : []);
+    }
+
+    private static async Task<List<DefinitionProblem>> FollowAsync(HttpContext context, StoredDefinition published) =>
+        (await DefinitionReferences.FollowAsync(context.Runtime().Catalog, context.Tenant(), published, context.RequestAborted)).Problems;
 
     private static Task WriteAsync(HttpContext context, StoredDefinition stored, IReadOnlyList<DefinitionProblem> problems)
     {
@@ -108,40 +115,16 @@ internal static class WorkflowEndpoints
 
     private static async Task DeleteAsync(HttpContext context, string definitionId)
     {
-        if (!IsForced(context))
-            await RefuseUsedAsync(context, definitionId, null);
-        if (await context.Runtime().Catalog.DeleteAsync(context.Tenant(), definitionId, context.RequestAborted) == 0)
+        if (!await DefinitionUse.DeleteAsync(context, definitionId))
             throw ApiException.NoWorkflow(definitionId);
         context.Response.StatusCode = 204;
     }
 
     private static async Task DeleteVersionAsync(HttpContext context, string definitionId, int version)
     {
-        if (!IsForced(context))
-            await RefuseUsedAsync(context, definitionId, version);
-        if (!await context.Runtime().Catalog.DeleteVersionAsync(context.Tenant(), definitionId, version, context.RequestAborted))
+        if (!await DefinitionUse.DeleteVersionAsync(context, definitionId, version))
             throw ApiException.NoWorkflow(definitionId);
         context.Response.StatusCode = 204;
-    }
-
-    private static bool IsForced(HttpContext context) => string.Equals(context.Query("force"), "true", StringComparison.OrdinalIgnoreCase);
-
-    private static async Task RefuseUsedAsync(HttpContext context, string definitionId, int? version)
-    {
-        var store = context.Runtime().Catalog.Store;
-        // Instances may outlive what they run.
-        if (await (version is { } number
-            ? store.FindAsync(context.Tenant(), definitionId, number, context.RequestAborted)
-            : store.FindLatestAsync(context.Tenant(), definitionId, context.RequestAborted)) is null)
-            throw ApiException.NoWorkflow(definitionId);
-        var running = await store.CountRunningAsync(context.Tenant(), definitionId, version, context.RequestAborted);
-        var consumers = version is null ? await store.FindConsumersAsync(context.Tenant(), definitionId, context.RequestAborted) : [];
-        if (running == 0 && consumers.Count == 0)
-            return;
-        var users = string.Join(" and ", ((string?[])[
-            running > 0 ? $"{running} running instance{(running == 1 ? "" : "s")}" : null,
-            consumers.Count > 0 ? $"the workflow{(consumers.Count == 1 ? "" : "s")} {string.Join(", ", consumers.Select(c => $"'{c.DefinitionId}'"))}" : null]).OfType<string>());
-        throw new ApiException(409, "definition.in_use", $"'{definitionId}' is used by {users}. Retract it to take it out of use, or delete it anyway with force=true.");
     }
 
     private static async Task HistoryAsync(HttpContext context, string definitionId)
@@ -212,7 +195,8 @@ internal static class WorkflowEndpoints
         await context.WriteJsonAsync(writer => WriteImported(writer, results, isNothing), isNothing ? 400 : 200, isNothing ? "application/problem+json" : null);
     }
 
-    private static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
+    /// <summary>Reads uploaded definitions: one, a list, a zip, or several files in a form.</summary>
+    internal static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
     {
         if (!context.Request.HasFormContentType)
             return await DefinitionPackage.ReadAsync("body", new MemoryStream(await context.ReadBodyAsync()), PackageLimits.Default, context.RequestAborted);

@@ -48,24 +48,36 @@ internal static class ElsaProblems
         {
             await WriteAsync(inner, texts);
         }
+        catch (JsonException exception) when (!inner.Response.HasStarted)
+        {
+            await inner.WriteJsonAsync(
+                writer =>
+                {
+                    writer.WriteStartObject();
+                    writer.WriteString("modelBindingError", $"The body is not JSON: {exception.Message}");
+                    writer.WriteEndObject();
+                },
+                StatusCodes.Status400BadRequest);
+        }
         catch (ApiException exception) when (exception.Status == StatusCodes.Status404NotFound && !inner.Response.HasStarted)
         {
             inner.Response.StatusCode = StatusCodes.Status404NotFound;
         }
     });
 
-    private static string[]? TextsOf(Exception exception) => exception switch
+    /// <summary>The texts of a refusal; null for what is none.</summary>
+    public static string[]? TextsOf(Exception exception) => exception switch
     {
         ApiException { Status: not StatusCodes.Status404NotFound } api => [api.Message],
         DefinitionConflictException conflict => [conflict.Message],
         WorkflowDefinitionException definition => [.. definition.Problems.Where(p => p.Severity == ProblemSeverity.Error).Select(TextOf)],
         WorkflowException workflow => [workflow.Message],
         BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad => [bad.Message],
-        JsonException json => [$"The body is not JSON: {json.Message}"],
         _ => null,
     };
 
-    private static string TextOf(DefinitionProblem problem) => problem switch
+    /// <summary>A problem of a definition as one text that names its place.</summary>
+    public static string TextOf(DefinitionProblem problem) => problem switch
     {
         { ActivityId: { } activity, Property: { } property } => $"{activity}.{property}: {problem.Message}",
         { ActivityId: { } activity } => $"{activity}: {problem.Message}",

@@ -23,8 +23,15 @@ internal static class ActivityJson
     }
 
     /// <summary>Writes an activity tree in today's form, with a node id on every activity.</summary>
-    public static void Write(Utf8JsonWriter writer, JsonElement root) =>
-        new TreeWriter(writer, [], withNodeIds: true).WriteActivity(root, WorkflowNodeId);
+    public static void Write(Utf8JsonWriter writer, JsonElement root) => Write(writer, root, WorkflowNodeId, null);
+
+    /// <summary>Writes an activity with what is inside it, in today's form, with a node id on every activity.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="activity">The activity.</param>
+    /// <param name="parentNodeId">Node id of the activity around it.</param>
+    /// <param name="more">Writes more members of the activity; null for none.</param>
+    public static void Write(Utf8JsonWriter writer, JsonElement activity, string parentNodeId, Action<Utf8JsonWriter>? more) =>
+        new TreeWriter(writer, [], withNodeIds: true).WriteActivity(activity, parentNodeId, more);
 
     /// <summary>Whether a JSON object is an activity: it has a type, and an id or a version.</summary>
     public static bool IsActivity(JsonElement element) =>
@@ -32,18 +39,18 @@ internal static class ActivityJson
         && element.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String
         && (element.TryGetProperty("id"u8, out _) || element.TryGetProperty("version"u8, out _));
 
-    private static bool IsChild(JsonElement element, bool inActivityList) =>
+    internal static bool IsChild(JsonElement element, bool inActivityList) =>
         IsActivity(element) || (inActivityList && element.ValueKind == JsonValueKind.Object
             && element.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String);
 
     /// <summary>Free-form values, in which nothing is an activity whatever it looks like.</summary>
-    private static bool IsOpaque(JsonProperty property) =>
+    internal static bool IsOpaque(JsonProperty property) =>
         property.NameEquals("metadata"u8) || property.NameEquals("customProperties"u8)
         || property.NameEquals("applicationProperties"u8) || property.NameEquals("expression"u8)
         || property.NameEquals("condition"u8) || property.NameEquals("variables"u8)
         || property.NameEquals("connections"u8) || property.NameEquals("variable"u8);
 
-    private static bool HoldsActivities(JsonProperty property) =>
+    internal static bool HoldsActivities(JsonProperty property) =>
         property.NameEquals("activities"u8) || property.NameEquals("branches"u8);
 
     private static bool MissesId(JsonElement element, bool isActivity)
@@ -103,7 +110,7 @@ internal static class ActivityJson
 
     private sealed class TreeWriter(Utf8JsonWriter writer, HashSet<string> ids, bool withNodeIds)
     {
-        public void WriteActivity(JsonElement activity, string parentNodeId)
+        public void WriteActivity(JsonElement activity, string parentNodeId, Action<Utf8JsonWriter>? more = null)
         {
             var id = IdOf(activity) ?? NewId(activity);
             var nodeId = $"{parentNodeId}:{id}";
@@ -125,6 +132,7 @@ internal static class ActivityJson
                     WriteMember(property, nodeId);
             }
 
+            more?.Invoke(writer);
             writer.WriteEndObject();
         }
 

@@ -31,6 +31,13 @@ public static class WorkflowDefinitionWriter
     {
         writer.WriteStartObject();
         writer.WriteString("$schema"u8, SchemaUri);
+        WriteMembers(writer, definition);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Writes the members of a definition into an object that has been begun, without the schema.</summary>
+    public static void WriteMembers(Utf8JsonWriter writer, WorkflowDefinition definition)
+    {
         writer.WriteString("id"u8, definition.Id);
         writer.WriteString("definitionId"u8, definition.DefinitionId);
         WriteIfSet(writer, "name", definition.Name);
@@ -74,8 +81,15 @@ public static class WorkflowDefinitionWriter
 
         writer.WritePropertyName("root"u8);
         ActivityJson.Write(writer, definition.Root);
-        writer.WriteEndObject();
     }
+
+    /// <summary>Writes an activity with what is inside it, in today's form, with a node id on every activity.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="activity">The activity's JSON.</param>
+    /// <param name="parentNodeId">Node id of the activity around it.</param>
+    /// <param name="more">Writes more members of the activity; null for none.</param>
+    public static void WriteActivity(Utf8JsonWriter writer, JsonElement activity, string parentNodeId, Action<Utf8JsonWriter>? more = null) =>
+        ActivityJson.Write(writer, activity, parentNodeId, more);
 
     private static void WriteOptions(Utf8JsonWriter writer, WorkflowOptions options)
     {

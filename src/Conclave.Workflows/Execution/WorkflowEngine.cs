@@ -68,6 +68,7 @@ public sealed class WorkflowEngine
             TriggerActivityId = start.TriggerActivityId,
             TriggerInput = start.TriggerInput,
             Input = WithDefaults(graph.Definition, start.Input),
+            InitialVariables = start.Variables,
             FlowchartMode = start.FlowchartMode ?? ModeOf(graph.Definition) ?? Options.FlowchartMode,
         };
         if (graph.KeepsOutputs)
@@ -195,6 +196,9 @@ public sealed record WorkflowStart
 
     /// <summary>Inputs by name.</summary>
     public IReadOnlyDictionary<string, object?> Input { get; init; } = WorkflowInstance.EmptyValues;
+
+    /// <summary>Values of the workflow's variables by name, instead of their defaults, for an instance whose first burst runs in this process.</summary>
+    public IReadOnlyDictionary<string, object?> Variables { get; init; } = WorkflowInstance.EmptyValues;
 
     /// <summary>Activity that starts the workflow as a trigger.</summary>
     public string? TriggerActivityId { get; init; }

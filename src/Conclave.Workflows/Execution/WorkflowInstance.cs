@@ -1,4 +1,5 @@
 using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Expressions;
 
 namespace Conclave.Workflows.Execution;
 
@@ -56,6 +57,9 @@ public sealed class WorkflowInstance
 
     /// <summary>Inputs by name; values are workflow values.</summary>
     public IReadOnlyDictionary<string, object?> Input { get; internal set; } = EmptyValues;
+
+    /// <summary>Values that variables of the workflow begin with, by name.</summary>
+    internal IReadOnlyDictionary<string, object?> InitialVariables { get; init; } = EmptyValues;
 
     /// <summary>Outputs by name; values are workflow values.</summary>
     public IReadOnlyDictionary<string, object?> Output => OutputValues ?? EmptyValues;
@@ -196,8 +200,23 @@ public sealed class WorkflowInstance
             context = new ActivityContext(this);
         context.Begin(node, parent, ++LastActivityInstance);
         if (parent is null)
+        {
             RootContext = context;
+            SetInitialVariables(context);
+        }
+
         return context;
+    }
+
+    private void SetInitialVariables(ActivityContext root)
+    {
+        if (InitialVariables.Count == 0)
+            return;
+        foreach (var variable in Graph.Root.Variables)
+        {
+            if (InitialVariables.TryGetValue(variable.Definition.Name, out var value))
+                root.Variables![variable.Slot] = ValueConverter.Convert(value, variable.Type);
+        }
     }
 
     /// <summary>Gives a context back once nobody can refer to it any more.</summary>

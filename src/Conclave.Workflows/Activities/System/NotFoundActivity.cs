@@ -9,7 +9,8 @@ namespace Conclave.Workflows.Activities;
 [Activity("Elsa", "System", "Stands for an activity whose type is not installed.", IsBrowsable = false)]
 public sealed class NotFoundActivity : Activity
 {
-    internal const string TypeName = "Elsa.NotFoundActivity";
+    /// <summary>Type name.</summary>
+    public const string TypeName = "Elsa.NotFoundActivity";
 
     private string _missing = "";
 

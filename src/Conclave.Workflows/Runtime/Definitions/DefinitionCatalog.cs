@@ -59,10 +59,15 @@ public sealed class DefinitionCatalog
         Changed?.Invoke(tenant, definitionId);
     }
 
-    /// <inheritdoc cref="DefinitionStore.SaveAsync"/>
+    /// <inheritdoc cref="DefinitionStore.SaveAsync(string, WorkflowDefinition, bool, string?, CancellationToken)"/>
     public Task<StoredDefinition> SaveAsync(
         string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken) =>
-        ChangeAsync(tenant, definition.DefinitionId, Store.SaveAsync(tenant, definition, publish, expectedHash, cancellationToken), cancellationToken);
+        SaveAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
+
+    /// <inheritdoc cref="DefinitionStore.SaveAsync(string, WorkflowDefinition, bool, DefinitionEdit, CancellationToken)"/>
+    public Task<StoredDefinition> SaveAsync(
+        string tenant, WorkflowDefinition definition, bool publish, DefinitionEdit edit, CancellationToken cancellationToken) =>
+        ChangeAsync(tenant, definition.DefinitionId, Store.SaveAsync(tenant, definition, publish, edit, cancellationToken), cancellationToken);
 
     /// <inheritdoc cref="DefinitionStore.PublishAsync"/>
     public Task<StoredDefinition?> PublishAsync(string tenant, string definitionId, CancellationToken cancellationToken) =>
@@ -73,8 +78,13 @@ public sealed class DefinitionCatalog
         ChangeAsync(tenant, definitionId, Store.RetractAsync(tenant, definitionId, cancellationToken), cancellationToken);
 
     /// <inheritdoc cref="DefinitionStore.RevertAsync"/>
-    public Task<StoredDefinition?> RevertAsync(string tenant, string definitionId, int version, CancellationToken cancellationToken) =>
-        ChangeAsync(tenant, definitionId, Store.RevertAsync(tenant, definitionId, version, cancellationToken), cancellationToken);
+    public Task<StoredDefinition?> RevertAsync(
+        string tenant, string definitionId, int version, CancellationToken cancellationToken, string? actor = null) =>
+        ChangeAsync(tenant, definitionId, Store.RevertAsync(tenant, definitionId, version, cancellationToken, actor), cancellationToken);
+
+    /// <inheritdoc cref="DefinitionStore.ReindexAsync"/>
+    public Task<bool> ReindexAsync(string tenant, string definitionId, CancellationToken cancellationToken) =>
+        ChangeAsync(tenant, definitionId, Store.ReindexAsync(tenant, definitionId, cancellationToken), cancellationToken);
 
     /// <inheritdoc cref="DefinitionStore.DeleteAsync"/>
     public Task<int> DeleteAsync(string tenant, string definitionId, CancellationToken cancellationToken) =>
@@ -152,9 +162,13 @@ public sealed class TenantWorkflows
     /// <exception cref="WorkflowDefinitionException">It cannot run.</exception>
     public async ValueTask<WorkflowGraph> CompileAsync(WorkflowDefinition definition, CancellationToken cancellationToken)
     {
-        await LoadReferencesAsync(definition, [], cancellationToken);
+        await LoadReferencesAsync(definition, cancellationToken);
         return Engine.Compile(definition);
     }
+
+    /// <summary>Brings the workflows that a definition uses as activities into the engine's library.</summary>
+    public ValueTask LoadReferencesAsync(WorkflowDefinition definition, CancellationToken cancellationToken) =>
+        LoadReferencesAsync(definition, [], cancellationToken);
 
     internal async Task RefreshAsync(string definitionId, CancellationToken cancellationToken)
     {

@@ -24,7 +24,7 @@ namespace Conclave.Workflows.Runtime.Definitions;
 /// Says what a version starts on once it is published, and throws <see cref="WorkflowDefinitionException"/> when it must not be;
 /// null publishes everything and starts nothing.
 /// </param>
-public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time, TriggerScan? scan = null)
+public sealed partial class DefinitionStore(NpgsqlDataSource database, TimeProvider time, TriggerScan? scan = null)
 {
     /// <summary>Channel that tells which workflow changed, as <c>tenant:definitionId</c>.</summary>
     public const string Channel = "conclave_definition";
@@ -33,7 +33,10 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     public const string AnyHash = "*";
 
     private const string Columns =
-        "id, definition_id, version, is_latest, is_published, content, content_hash, updated_at";
+        "id, definition_id, version, is_latest, is_published, content, content_hash, updated_at, updated_by, edit_session";
+
+    private const string SummaryColumns =
+        "id, definition_id, version, name, description, is_latest, is_published, created_at, is_readonly, tool_version";
 
     // Serializes changes of one workflow; the hash of two workflows may collide, which only makes one wait.
     private const string LockSql = "select pg_advisory_xact_lock(hashtextextended($1 || ':' || $2, 0))";
@@ -43,14 +46,15 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     private const string InsertSql = """
         insert into conclave.workflow_definition
             (tenant, id, definition_id, version, name, description, activity_type_name, usable_as_activity,
-             is_latest, is_published, is_readonly, is_system, content, content_hash, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+             is_latest, is_published, is_readonly, is_system, content, content_hash, created_at, updated_at, tool_version, updated_by, edit_session)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, $18)
         on conflict (tenant, id) do update
            set name = excluded.name, description = excluded.description,
                activity_type_name = excluded.activity_type_name, usable_as_activity = excluded.usable_as_activity,
                is_latest = excluded.is_latest, is_published = excluded.is_published,
                is_readonly = excluded.is_readonly, is_system = excluded.is_system,
-               content = excluded.content, content_hash = excluded.content_hash, updated_at = excluded.updated_at
+               content = excluded.content, content_hash = excluded.content_hash, updated_at = excluded.updated_at,
+               tool_version = excluded.tool_version, updated_by = excluded.updated_by, edit_session = excluded.edit_session
          where workflow_definition.definition_id = excluded.definition_id
         """;
 
@@ -62,8 +66,20 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     /// <param name="cancellationToken">Stops waiting.</param>
     /// <exception cref="DefinitionConflictException">Somebody else saved in between; nothing was changed.</exception>
     /// <exception cref="WorkflowException">The workflow is read-only.</exception>
+    public Task<StoredDefinition> SaveAsync(
+        string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken) =>
+        SaveAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
+
+    /// <summary>Saves a workflow: overwrites its draft, or adds a version after a published one.</summary>
+    /// <param name="tenant">Owner of the workflow.</param>
+    /// <param name="definition">What to save; its version number and flags are ignored.</param>
+    /// <param name="publish">Whether the saved version is published at once.</param>
+    /// <param name="edit">Who saves, and what they began with.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <exception cref="DefinitionConflictException">Somebody else saved in between; nothing was changed.</exception>
+    /// <exception cref="WorkflowException">The workflow is read-only.</exception>
     public async Task<StoredDefinition> SaveAsync(
-        string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken)
+        string tenant, WorkflowDefinition definition, bool publish, DefinitionEdit edit, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
@@ -71,27 +87,29 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         var latest = await FindAsync(connection, "is_latest", tenant, definition.DefinitionId, cancellationToken);
         if (latest is { Definition.IsReadonly: true })
             throw new WorkflowException("definition.read_only", $"Workflow '{definition.DefinitionId}' is read-only.");
-        if (expectedHash is not null && (latest is null || (expectedHash != AnyHash && latest.Hash != expectedHash)))
-            throw new DefinitionConflictException(definition.DefinitionId, expectedHash, latest?.Hash);
         var saved = Next(definition, latest?.Definition, publish);
         var content = Content(saved);
         var hash = Hash(saved);
+        if (latest is not null && edit.IsRepeated(latest, hash, publish))
+            return latest;
+        if (edit.ExpectedHash is { } expected && (latest is null || (expected != AnyHash && latest.Hash != expected && !edit.IsOwn(latest))))
+            throw new DefinitionConflictException(definition.DefinitionId, expected, latest?.Hash) { ChangedBy = latest?.UpdatedBy, ChangedAt = latest?.UpdatedAt };
         if (latest is not null && latest.Hash == hash && latest.Definition.IsPublished == saved.IsPublished)
             return latest;
         await ClearFlagsAsync(connection, tenant, saved.DefinitionId, publish, cancellationToken);
         var now = time.GetUtcNow();
-        if (!await WriteAsync(connection, tenant, saved, content, hash, now, cancellationToken))
+        if (!await WriteAsync(connection, tenant, saved, content, hash, now, edit, cancellationToken))
         {
             // A copy of a document names the version of the original; it gets one of its own.
             saved = saved with { Id = WorkflowDefinitionReader.NewId() };
-            await WriteAsync(connection, tenant, saved, Content(saved), hash, now, cancellationToken);
+            await WriteAsync(connection, tenant, saved, Content(saved), hash, now, edit, cancellationToken);
         }
 
         if (publish)
             await ReplaceTriggersAsync(connection, tenant, saved, cancellationToken);
         await NotifyAsync(connection, tenant, saved.DefinitionId, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        return new StoredDefinition(saved, hash, now);
+        return new StoredDefinition(saved, hash, now) { UpdatedBy = edit.Actor, EditSession = edit.Session };
     }
 
     /// <summary>Publishes the newest version. Does nothing when it is published already.</summary>
@@ -130,8 +148,14 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     }
 
     /// <summary>Makes an older version the newest draft again, as a copy with the next number.</summary>
+    /// <param name="tenant">Owner of the workflow.</param>
+    /// <param name="definitionId">The workflow.</param>
+    /// <param name="version">Number of the older version.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <param name="actor">Who wants it; null when nobody knows.</param>
     /// <returns>The new draft, or null when that version does not exist.</returns>
-    public async Task<StoredDefinition?> RevertAsync(string tenant, string definitionId, int version, CancellationToken cancellationToken)
+    public async Task<StoredDefinition?> RevertAsync(
+        string tenant, string definitionId, int version, CancellationToken cancellationToken, string? actor = null)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
@@ -149,9 +173,9 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         await ClearFlagsAsync(connection, tenant, definitionId, clearPublished: false, cancellationToken);
         var now = time.GetUtcNow();
         var hash = Hash(draft);
-        await WriteAsync(connection, tenant, draft, Content(draft), hash, now, cancellationToken);
+        await WriteAsync(connection, tenant, draft, Content(draft), hash, now, new DefinitionEdit { Actor = actor }, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        return new StoredDefinition(draft, hash, now);
+        return new StoredDefinition(draft, hash, now) { UpdatedBy = actor };
     }
 
     /// <summary>Deletes a workflow with all its versions.</summary>
@@ -225,9 +249,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     public async Task<List<DefinitionSummary>> HistoryAsync(
         string tenant, string definitionId, int limit, CancellationToken cancellationToken, int before = int.MaxValue)
     {
-        await using var command = database.CreateCommand("""
-            select id, definition_id, version, name, description, is_latest, is_published, created_at
-              from conclave.workflow_definition
+        await using var command = database.CreateCommand($"""
+            select {SummaryColumns} from conclave.workflow_definition
              where tenant = $1 and definition_id = $2 and version < $4
              order by version desc
              limit $3
@@ -243,9 +266,8 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
     public async Task<List<DefinitionSummary>> FindConsumersAsync(string tenant, string definitionId, CancellationToken cancellationToken)
     {
         // Ids of workflows stand in the JSON as they are; a text that only looks like one costs a look, not a mistake.
-        await using var command = database.CreateCommand("""
-            select id, definition_id, version, name, description, is_latest, is_published, created_at
-              from conclave.workflow_definition
+        await using var command = database.CreateCommand($$"""
+            select {{SummaryColumns}} from conclave.workflow_definition
              where tenant = $1 and definition_id <> $2 and (is_latest or is_published)
                and (strpos(content, '"workflowDefinitionId":' || to_json($2)::text) > 0
                     or strpos(content, '"value":' || to_json($2)::text) > 0 and strpos(content, '"workflowDefinitionId":{') > 0)
@@ -298,19 +320,25 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            versions.Add(new DefinitionSummary(
-                reader.GetString(0),
-                reader.GetString(1),
-                reader.GetInt32(2),
-                reader.IsDBNull(3) ? null : reader.GetString(3),
-                reader.IsDBNull(4) ? null : reader.GetString(4),
-                reader.GetBoolean(5),
-                reader.GetBoolean(6),
-                reader.GetFieldValue<DateTimeOffset>(7)));
+            versions.Add(ReadSummary(reader));
         }
 
         return versions;
     }
+
+    private static DefinitionSummary ReadSummary(NpgsqlDataReader reader) => new(
+        reader.GetString(0),
+        reader.GetString(1),
+        reader.GetInt32(2),
+        reader.IsDBNull(3) ? null : reader.GetString(3),
+        reader.IsDBNull(4) ? null : reader.GetString(4),
+        reader.GetBoolean(5),
+        reader.GetBoolean(6),
+        reader.GetFieldValue<DateTimeOffset>(7))
+    {
+        IsReadonly = reader.GetBoolean(8),
+        ToolVersion = reader.IsDBNull(9) ? null : reader.GetString(9),
+    };
 
     /// <summary>Lists the newest version of each workflow by definition id. Contents are not read.</summary>
     /// <param name="tenant">Whose.</param>
@@ -362,7 +390,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         command.Parameters.AddText(tenant);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
-            yield return (reader.GetString(8), ReadDefinition(reader));
+            yield return (reader.GetString(10), ReadDefinition(reader));
     }
 
     /// <summary>Reads what published versions start on, of one workflow or of all.</summary>
@@ -486,6 +514,7 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         string content,
         string hash,
         DateTimeOffset now,
+        DefinitionEdit edit,
         CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(InsertSql, connection);
@@ -505,6 +534,9 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
         parameters.Add(new NpgsqlParameter<string> { TypedValue = content });
         parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Convert.FromHexString(hash) });
         parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = now });
+        parameters.AddText(definition.ToolVersion);
+        parameters.AddText(edit.Actor);
+        parameters.AddText(edit.Session);
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
@@ -547,7 +579,11 @@ public sealed class DefinitionStore(NpgsqlDataSource database, TimeProvider time
             IsPublished = reader.GetBoolean(4),
         };
         return new StoredDefinition(
-            definition, Convert.ToHexStringLower(reader.GetFieldValue<byte[]>(6)), reader.GetFieldValue<DateTimeOffset>(7));
+            definition, Convert.ToHexStringLower(reader.GetFieldValue<byte[]>(6)), reader.GetFieldValue<DateTimeOffset>(7))
+        {
+            UpdatedBy = reader.IsDBNull(8) ? null : reader.GetString(8),
+            EditSession = reader.IsDBNull(9) ? null : reader.GetString(9),
+        };
     }
 
     [SuppressMessage("Security", "CA2100", Justification = "Every text that comes here is a constant of this class.")]

@@ -8,7 +8,36 @@ namespace Conclave.Workflows.Runtime.Definitions;
 /// <param name="Definition">The definition, with the flags that hold now.</param>
 /// <param name="Hash">Hash of its content, 64 hex digits; what a save must name so that no other save is lost.</param>
 /// <param name="UpdatedAt">When this version last changed.</param>
-public sealed record StoredDefinition(WorkflowDefinition Definition, string Hash, DateTimeOffset UpdatedAt);
+public sealed record StoredDefinition(WorkflowDefinition Definition, string Hash, DateTimeOffset UpdatedAt)
+{
+    /// <summary>Who saved it last; null when nobody knows, as after an import.</summary>
+    public string? UpdatedBy { get; init; }
+
+    /// <summary>The editor that saved it last, see <see cref="DefinitionEdit.Session"/>.</summary>
+    public string? EditSession { get; init; }
+}
+
+/// <summary>Who saves a workflow, and what they began with.</summary>
+public sealed record DefinitionEdit
+{
+    /// <summary>Who saves; null when nobody knows.</summary>
+    public string? Actor { get; init; }
+
+    /// <summary>Hash of the version that was edited, or <see cref="DefinitionStore.AnyHash"/>; null overwrites whatever is there.</summary>
+    public string? ExpectedHash { get; init; }
+
+    /// <summary>
+    /// Names the opened editor. It saves more often than it hears answers, so it may overwrite what it has saved itself,
+    /// whatever hash it expects, as long as nobody else saved since; and saving the same again does nothing.
+    /// </summary>
+    public string? Session { get; init; }
+
+    internal bool IsOwn(StoredDefinition latest) => Session is not null && latest.EditSession == Session;
+
+    /// <summary>Whether this was saved already, and the editor does not know of it.</summary>
+    internal bool IsRepeated(StoredDefinition latest, string hash, bool publish) => Session is not null && latest.Hash == hash
+        && (latest.Definition.IsPublished == publish || (latest.Definition.IsPublished && ExpectedHash is not null && ExpectedHash != hash));
+}
 
 /// <summary>What a list shows of a version.</summary>
 /// <param name="Id">Id of the version.</param>
@@ -27,7 +56,14 @@ public sealed record DefinitionSummary(
     string? Description,
     bool IsLatest,
     bool IsPublished,
-    DateTimeOffset CreatedAt);
+    DateTimeOffset CreatedAt)
+{
+    /// <summary>Whether people may not change it.</summary>
+    public bool IsReadonly { get; init; }
+
+    /// <summary>Version of the designer that wrote it.</summary>
+    public string? ToolVersion { get; init; }
+}
 
 /// <summary>What a list shows of a workflow: its newest version.</summary>
 /// <param name="DefinitionId">Id of the workflow.</param>
@@ -80,6 +116,12 @@ public sealed class DefinitionConflictException(string definitionId, string expe
 {
     /// <summary>Hash of the newest version; null when there is none.</summary>
     public string? CurrentHash { get; } = actual;
+
+    /// <summary>Who saved the newest version; null when nobody knows.</summary>
+    public string? ChangedBy { get; init; }
+
+    /// <summary>When the newest version was saved; null when there is none.</summary>
+    public DateTimeOffset? ChangedAt { get; init; }
 
     // What a client expects is anything.
     private static string Short(string hash) => hash.Length > 8 ? hash[..8] : hash;
