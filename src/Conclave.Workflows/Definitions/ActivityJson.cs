@@ -22,9 +22,6 @@ internal static class ActivityJson
         return JsonElement.Parse(buffer.WrittenSpan);
     }
 
-    /// <summary>Writes an activity tree in today's form, with a node id on every activity.</summary>
-    public static void Write(Utf8JsonWriter writer, JsonElement root) => Write(writer, root, WorkflowNodeId, null);
-
     /// <summary>Writes an activity with what is inside it, in today's form, with a node id on every activity.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="activity">The activity.</param>

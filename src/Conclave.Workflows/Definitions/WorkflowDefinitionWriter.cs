@@ -31,12 +31,15 @@ public static class WorkflowDefinitionWriter
     {
         writer.WriteStartObject();
         writer.WriteString("$schema"u8, SchemaUri);
-        WriteMembers(writer, definition);
+        WriteMembers(writer, definition, ActivityJson.WorkflowNodeId);
         writer.WriteEndObject();
     }
 
     /// <summary>Writes the members of a definition into an object that has been begun, without the schema.</summary>
-    public static void WriteMembers(Utf8JsonWriter writer, WorkflowDefinition definition)
+    /// <param name="writer">Where to.</param>
+    /// <param name="definition">What to write.</param>
+    /// <param name="workflowNodeId">Node id of the graph's root, which journals and states name: with workflows inside it is not the usual one.</param>
+    public static void WriteMembers(Utf8JsonWriter writer, WorkflowDefinition definition, string workflowNodeId)
     {
         writer.WriteString("id"u8, definition.Id);
         writer.WriteString("definitionId"u8, definition.DefinitionId);
@@ -80,7 +83,7 @@ public static class WorkflowDefinitionWriter
         }
 
         writer.WritePropertyName("root"u8);
-        ActivityJson.Write(writer, definition.Root);
+        ActivityJson.Write(writer, definition.Root, workflowNodeId, null);
     }
 
     /// <summary>Writes an activity with what is inside it, in today's form, with a node id on every activity.</summary>

@@ -102,7 +102,8 @@ public sealed class DefinitionFileTests(SharedServer shared)
             var original = JsonNode.Parse(await File.ReadAllTextAsync(ElsaData.PathOf(file)))!.AsObject();
             original["definitionId"] = SharedServer.NewId();
             original.Remove("isReadonly");
-            var imported = (await _server.CallAsync($"POST {Path}/import", original)).Is(200).Json;
+            (await _server.CallAsync($"POST {Path}/import", original)).Is(200);
+            var imported = (await _server.CallAsync($"GET {Path}/{original["definitionId"]}/export?versionOptions=Latest")).Is(200).Json;
 
             var studio = await Studio.OpenAsync(_server, original["definitionId"]!.GetValue<string>());
             AssertNodeIds(file, JsonElement.Parse(studio.Model["root"]!.ToJsonString(), new JsonDocumentOptions { MaxDepth = 256 }), []);

@@ -15,15 +15,15 @@ public sealed class DefinitionGraphTests(SharedServer shared)
     public async Task Subgraph_OfAWorkflowUsedAsActivity_HasItsRoot()
     {
         var (id, version) = await NestedAsync();
-        var definition = (await _server.CallAsync($"GET {Path}/{id}")).Is(200);
-        Assert.False(definition["root"].GetProperty("activities")[0].TryGetProperty("root", out _));
+        var use = (await _server.CallAsync($"GET {Path}/{id}")).Is(200)["root"].GetProperty("activities")[0];
+        Assert.False(use.TryGetProperty("root", out _));
 
-        var found = (await _server.CallAsync($"GET {Path}/subgraph/{version}?parentNodeId=Workflow1%3Aouter%3Ause")).Is(200);
+        var found = (await _server.CallAsync($"GET {Path}/subgraph/{version}?parentNodeId={use.Text("nodeId")}")).Is(200);
 
-        Assert.Equal(("Workflow1:outer:use", "Activities"), (found["nodeId"].GetString(), found["port"].GetString()));
+        Assert.Equal((use.Text("nodeId"), "Activities"), (found["nodeId"].GetString(), found["port"].GetString()));
         var workflow = found["activity"].GetProperty("root");
         Assert.Equal(("Elsa.Workflow", "1"), (workflow.Text("type"), workflow.Text("version")));
-        Assert.Equal($"Workflow1:outer:use:{workflow.Text("id")}", workflow.Text("nodeId"));
+        Assert.Equal($"{use.Text("nodeId")}:{workflow.Text("id")}", workflow.Text("nodeId"));
         Assert.Equal($"{workflow.Text("nodeId")}:inner", workflow.GetProperty("root").Text("nodeId"));
         Assert.Equal($"{workflow.Text("nodeId")}:inner:each", workflow.GetProperty("root").GetProperty("activities")[0].Text("nodeId"));
     }
@@ -31,11 +31,12 @@ public sealed class DefinitionGraphTests(SharedServer shared)
     [Fact]
     public async Task Subgraph_OfNothing_IsTheWholeWorkflow()
     {
-        var (_, version) = await NestedAsync();
+        var (id, version) = await NestedAsync();
+        var root = (await _server.CallAsync($"GET {Path}/{id}")).Is(200)["root"].Text("nodeId");
         foreach (var query in (string[])["", "?parentNodeId=", "?parentNodeId=nothing"])
         {
             var found = (await _server.CallAsync($"GET {Path}/subgraph/{version}{query}")).Is(200);
-            Assert.Equal(("Workflow1", "Elsa.Workflow", "Workflow1:outer"), (found["nodeId"].GetString(), found["activity"].Text("type"), found["activity"].GetProperty("root").Text("nodeId")));
+            Assert.Equal((root[..^":outer".Length], "Elsa.Workflow", root), (found["nodeId"].GetString(), found["activity"].Text("type"), found["activity"].GetProperty("root").Text("nodeId")));
         }
 
         (await _server.CallAsync($"GET {Path}/subgraph/nothing")).Is(404);
@@ -44,8 +45,9 @@ public sealed class DefinitionGraphTests(SharedServer shared)
     [Fact]
     public async Task Segments_LeadThroughWhatHasItsOwnCanvas()
     {
-        var (_, version) = await NestedAsync();
-        var inner = (await _server.CallAsync($"GET {Path}/subgraph/{version}?parentNodeId=Workflow1%3Aouter%3Ause")).Is(200)["activity"].GetProperty("root").Text("nodeId");
+        var (id, version) = await NestedAsync();
+        var use = (await _server.CallAsync($"GET {Path}/{id}")).Is(200)["root"].GetProperty("activities")[0].Text("nodeId");
+        var inner = (await _server.CallAsync($"GET {Path}/subgraph/{version}?parentNodeId={Uri.EscapeDataString(use)}")).Is(200)["activity"].GetProperty("root").Text("nodeId");
         var child = $"{inner}:inner:each:line";
 
         var found = (await _server.CallAsync($"GET {Path}/subgraph/segments/{version}?childNodeId={Uri.EscapeDataString(child)}")).Is(200);
@@ -58,6 +60,18 @@ public sealed class DefinitionGraphTests(SharedServer shared)
         Assert.Equal(["activityNodeId", "activityId", "activityType", "portName"], found["pathSegments"][0].EnumerateObject().Select(m => m.Name));
         DefinitionReadTests.AssertErrors(await _server.CallAsync($"GET {Path}/subgraph/segments/{version}?childNodeId=nothing"), "nothing");
         DefinitionReadTests.AssertErrors(await _server.CallAsync($"GET {Path}/subgraph/segments/{version}"), "childNodeId");
+    }
+
+    [Fact]
+    public async Task NodeIds_AreThoseOfTheStatesOfInstances()
+    {
+        var (id, _) = await NestedAsync();
+        var shown = (await _server.CallAsync($"GET {Path}/{id}")).Is(200)["root"].GetProperty("activities")[0].Text("nodeId");
+
+        var run = (await _server.CallAsync($"POST {Path}/{id}/execute", """{"versionOptions":"Latest"}""")).Is(200);
+
+        var journal = await _server.ItemsAsync($"/api/instances/{run["workflowState"].Text("id")}/journal");
+        Assert.Contains(journal, e => e.Text("nodeId") == shown);
     }
 
     /// <summary>A flowchart with a workflow as activity, which is a sequence with a loop.</summary>

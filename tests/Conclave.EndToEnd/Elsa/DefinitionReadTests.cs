@@ -116,7 +116,8 @@ public sealed class DefinitionReadTests(SharedServer shared)
         Assert.Equal(12, (await _server.ItemsAsync($"{Path}?versionOptions=&{string.Join('&', ids.Select(i => $"Ids={i}"))}")).Count);
         Assert.Single(await _server.ItemsAsync($"{Path}?versionOptions=Latest&Ids[0]={ids[0]}&Ids[1]={ids[^1]}"));
         var history = (await _server.CallAsync($"GET {Path}?versionOptions=AllVersions&DefinitionIds={studio.DefinitionId}&OrderBy=Version&OrderDirection=Descending&Page=1&PageSize=5")).Is(200);
-        Assert.Equal((["7", "6", "5", "4", "3"], 12), (history["items"].EnumerateArray().Select(i => i.Text("version")).ToArray(), history["totalCount"].GetInt32()));
+        Assert.Equal(["7", "6", "5", "4", "3"], history["items"].EnumerateArray().Select(i => i.Text("version")));
+        Assert.Equal(12, history["totalCount"].GetInt32());
         Assert.Equal(["12 True True"], (await _server.ItemsAsync($"{Path}?versionOptions=LatestOrPublished&DefinitionIds={studio.DefinitionId}")).Select(i => $"{i.Text("version")} {i.Text("isLatest")} {i.Text("isPublished")}"));
         Assert.Equal("12", Assert.Single(await _server.ItemsAsync($"{Path}?versionOptions=12&DefinitionIds={studio.DefinitionId}")).Text("version"));
     }
@@ -152,7 +153,7 @@ public sealed class DefinitionReadTests(SharedServer shared)
 
         var stored = (await _server.GetAsync($"/api/workflows/{studio.DefinitionId}")).GetProperty("root").GetProperty("activities")[1];
         Assert.Equal(("Acme.SendParcel", "7", "12.5"), (stored.Text("type"), stored.Text("version"), stored.GetProperty("metadata").GetProperty("designer").GetProperty("position").Text("x")));
-        Assert.Equal("""{"deep":[1,"2"]}""", stored.GetProperty("special").GetRawText());
+        Assert.Equal("""{"deep":[1,"2"]}""", JsonNode.Parse(stored.GetProperty("special").GetRawText())!.ToJsonString());
         Assert.False(stored.GetProperty("metadata").TryGetProperty("displayText", out _));
         Assert.Equal("n", $"{studio.Model["root"]!["connections"]![0]!["target"]!["activity"]}");
     }

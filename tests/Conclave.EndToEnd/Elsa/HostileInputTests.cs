@@ -39,7 +39,7 @@ public sealed class HostileInputTests(SharedServer shared)
             ("""{"definitionId":{},"root":{"type":"Elsa.Flowchart"}}""", "definitionId"), ("""{"variables":{},"root":{"type":"Elsa.Flowchart"}}""", "variables"),
             ("""{"inputs":[{}],"root":{"type":"Elsa.Flowchart"}}""", "inputs"), ("""{"customProperties":[],"root":{"type":"Elsa.Flowchart"}}""", "customProperties"),
             ($$"""{"name":"{{new string('n', 501)}}"}""", "name"), ("""{"name":"a\u0000b"}""", "name"), ($$"""{"definitionId":"{{new string('n', 501)}}"}""", "definitionId"), ("""{"definitionId":"a\u0000b"}""", "definitionId"),
-            (Nested(150), "deep")])
+            (Nested(110), "deep")])
             DefinitionReadTests.AssertErrors(await _server.CallAsync($"POST {Path}", $$"""{"model":{{model}}}"""), about);
         DefinitionReadTests.AssertErrors(await _server.CallAsync($"POST {Path}", """{"model":{"name":"x"},"publish":"perhaps"}"""), "publish");
         (await _server.CallAsync($"POST {Path}", """{"model":{"name":"x","description":"a\u0000b"}}""")).Is(400);

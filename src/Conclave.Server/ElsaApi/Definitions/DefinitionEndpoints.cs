@@ -103,12 +103,12 @@ internal static class DefinitionEndpoints
         });
     }
 
-    private static async Task<List<Workflows.Definitions.WorkflowDefinition>> ReadAllAsync(HttpContext context, DefinitionFilter filter)
+    private static async Task<List<ShownDefinition>> ReadAllAsync(HttpContext context, DefinitionFilter filter)
     {
         var stored = new List<StoredDefinition>();
         await foreach (var version in context.Runtime().Catalog.Store.ReadAsync(context.Tenant(), filter, context.RequestAborted))
             stored.Add(version);
-        var shown = new List<Workflows.Definitions.WorkflowDefinition>(stored.Count);
+        var shown = new List<ShownDefinition>(stored.Count);
         foreach (var version in stored)
             shown.Add(await DefinitionJson.ShowAsync(context, version));
         return shown;

@@ -13,24 +13,41 @@ internal static class DefinitionJson
     /// <param name="context">The request.</param>
     /// <param name="stored">The version.</param>
     /// <param name="session">The editor that goes on; null for one that opens.</param>
-    public static async ValueTask<WorkflowDefinition> ShowAsync(HttpContext context, StoredDefinition stored, string? session = null)
+    public static async ValueTask<ShownDefinition> ShowAsync(HttpContext context, StoredDefinition stored, string? session = null)
     {
         var (definition, workflows) = (stored.Definition, context.Runtime().Catalog.Of(context.Tenant()));
-        await workflows.LoadReferencesAsync(definition, context.RequestAborted);
-        return definition with
+        var rootNodeId = await FindRootNodeIdAsync(workflows, definition, context.RequestAborted);
+        return new ShownDefinition(
+            definition with
+            {
+                CreatedAt = definition.CreatedAt ?? stored.UpdatedAt,
+                CustomProperties = EditToken.Of(stored, session).AddTo(definition.CustomProperties),
+                Root = MissingActivities.Hide(definition.Root, workflows.Engine),
+            },
+            rootNodeId);
+    }
+
+    /// <summary>Node ids are those of journals and states, which begin with what the compiled graph calls its root.</summary>
+    private static async ValueTask<string> FindRootNodeIdAsync(TenantWorkflows workflows, WorkflowDefinition definition, CancellationToken cancellationToken)
+    {
+        try
         {
-            CreatedAt = definition.CreatedAt ?? stored.UpdatedAt,
-            CustomProperties = EditToken.Of(stored, session).AddTo(definition.CustomProperties),
-            Root = MissingActivities.Hide(definition.Root, workflows.Engine),
-        };
+            return (await workflows.CompileAsync(definition, cancellationToken)).Root.NodeId;
+        }
+        catch (WorkflowDefinitionException)
+        {
+            // It cannot run, so that nothing else names its activities.
+            return "Workflow1";
+        }
     }
 
     /// <summary>Writes a whole version.</summary>
-    public static void Write(Utf8JsonWriter writer, ClaimsPrincipal user, WorkflowDefinition shown)
+    public static void Write(Utf8JsonWriter writer, ClaimsPrincipal user, ShownDefinition shown)
     {
+        var definition = shown.Definition;
         writer.WriteStartObject();
-        WorkflowDefinitionWriter.WriteMembers(writer, shown);
-        DefinitionLinks.WriteTo(writer, user, shown.DefinitionId, shown.Id, shown.IsReadonly);
+        WorkflowDefinitionWriter.WriteMembers(writer, definition, shown.RootNodeId);
+        DefinitionLinks.WriteTo(writer, user, definition.DefinitionId, definition.Id, definition.IsReadonly);
         writer.WriteEndObject();
     }
 
@@ -80,3 +97,8 @@ internal static class DefinitionJson
             writer.WriteString(name, value);
     }
 }
+
+/// <summary>A version as designers need it.</summary>
+/// <param name="Definition">The definition, with placeholders and a token.</param>
+/// <param name="RootNodeId">Node id of the workflow itself.</param>
+internal sealed record ShownDefinition(WorkflowDefinition Definition, string RootNodeId);
