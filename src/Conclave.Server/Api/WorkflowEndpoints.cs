@@ -82,7 +82,7 @@ internal static class WorkflowEndpoints
         var definition = given with { DefinitionId = definitionId };
         var graph = await runtime.Catalog.Of(context.Tenant()).CompileAsync(definition, context.RequestAborted);
         var edit = new DefinitionEdit { Actor = context.Actor(), ExpectedHash = expected };
-        var saved = await runtime.Catalog.SaveAsync(context.Tenant(), definition, publish, edit, context.RequestAborted);
+        var saved = await runtime.Catalog.SaveEditAsync(context.Tenant(), definition, publish, edit, context.RequestAborted);
         await WriteAsync(context, saved, publish ? [.. graph.Problems, .. await FollowAsync(context, saved)] : graph.Problems);
     }
 

@@ -62,6 +62,22 @@ internal static class JsonShapes
         return false;
     }
 
+    /// <summary>The members of an object that have a value and are none of these names, whatever their case.</summary>
+    public static IReadOnlyList<KeyValuePair<string, JsonElement>> Others(JsonElement element, FrozenSet<string> known)
+    {
+        List<KeyValuePair<string, JsonElement>>? others = null;
+        if (element.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var property in element.EnumerateObject())
+            {
+                if (property.Value.ValueKind != JsonValueKind.Null && !known.Contains(property.Name))
+                    (others ??= []).Add(new(property.Name, property.Value));
+            }
+        }
+
+        return others ?? (IReadOnlyList<KeyValuePair<string, JsonElement>>)[];
+    }
+
     /// <summary>A string member, or null when it is missing or not a string.</summary>
     public static string? GetString(JsonElement element, string name) =>
         TryGet(element, name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -101,7 +101,11 @@ public sealed record WorkflowDefinition
 /// <param name="Value">Initial value; undefined when there is none.</param>
 /// <param name="StorageDriverTypeName">Where the value is kept between bursts; null keeps it in memory only.</param>
 public sealed record VariableDefinition(
-    string Id, string Name, string TypeName, bool IsArray, JsonElement Value, string? StorageDriverTypeName);
+    string Id, string Name, string TypeName, bool IsArray, JsonElement Value, string? StorageDriverTypeName)
+{
+    /// <summary>Members this version of the engine does not know, kept for export.</summary>
+    public IReadOnlyList<KeyValuePair<string, JsonElement>> Extra { get; init; } = [];
+}
 
 /// <summary>What inputs and outputs of a workflow have in common.</summary>
 public abstract record ArgumentDefinition
@@ -123,6 +127,9 @@ public abstract record ArgumentDefinition
 
     /// <summary>Group in the designer.</summary>
     public string? Category { get; init; }
+
+    /// <summary>Members this version of the engine does not know, kept for export.</summary>
+    public IReadOnlyList<KeyValuePair<string, JsonElement>> Extra { get; init; } = [];
 }
 
 /// <summary>An input of a workflow.</summary>
@@ -161,6 +168,9 @@ public sealed record WorkflowOptions
 
     /// <summary>When state is committed within a burst.</summary>
     public string? CommitStrategyName { get; init; }
+
+    /// <summary>Members this version of the engine does not know, kept for export.</summary>
+    public IReadOnlyList<KeyValuePair<string, JsonElement>> Extra { get; init; } = [];
 
     /// <summary>Whether the workflow goes on beside a faulted activity instead of faulting at once.</summary>
     public bool ContinuesWithIncidents =>

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.Json;
 
 namespace Conclave.Workflows.Definitions;
@@ -7,6 +8,12 @@ public static partial class WorkflowDefinitionReader
     /// <summary>Collects the members of a definition and every problem with them.</summary>
     private sealed class Envelope
     {
+        private static readonly FrozenSet<string> OptionMembers = Names(
+            "activationStrategyType", "usableAsActivity", "autoUpdateConsumingWorkflows", "activityCategory", "incidentStrategyType", "commitStrategyName", "_type");
+
+        private static readonly FrozenSet<string> ArgumentMembers = Names(
+            "name", "type", "isArray", "displayName", "description", "category", "uiHint", "storageDriverType", "defaultValue", "_type");
+
         private readonly List<DefinitionProblem> _problems = [];
         private string? _id, _definitionId, _name, _description, _toolVersion;
         private DateTimeOffset? _createdAt;
@@ -99,6 +106,7 @@ public static partial class WorkflowDefinitionReader
                 ActivityCategory = JsonShapes.GetString(options, "activityCategory"),
                 IncidentStrategyType = JsonShapes.GetString(options, "incidentStrategyType"),
                 CommitStrategyName = JsonShapes.GetString(options, "commitStrategyName"),
+                Extra = JsonShapes.Others(options, OptionMembers),
             };
 
         private void ReadInputs(JsonElement value)
@@ -133,6 +141,7 @@ public static partial class WorkflowDefinitionReader
             DisplayName = JsonShapes.GetString(item, "displayName"),
             Description = JsonShapes.GetString(item, "description"),
             Category = JsonShapes.GetString(item, "category"),
+            Extra = JsonShapes.Others(item, ArgumentMembers),
         };
 
         private void ReadOutcomes(JsonElement value)

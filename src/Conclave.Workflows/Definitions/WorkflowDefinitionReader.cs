@@ -20,6 +20,10 @@ public static partial class WorkflowDefinitionReader
         Enum.GetValues<Member>().ToFrozenDictionary(m => MemberName(m), StringComparer.OrdinalIgnoreCase)
             .GetAlternateLookup<ReadOnlySpan<char>>();
 
+    private static readonly FrozenSet<string> VariableMembers = Names("id", "name", "typeName", "isArray", "value", "storageDriverTypeName", "_type");
+
+    private static FrozenSet<string> Names(params string[] names) => names.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
     private enum Member
     {
         Schema,
@@ -262,7 +266,10 @@ public static partial class WorkflowDefinitionReader
                 JsonShapes.GetString(item, "typeName") ?? "Object",
                 JsonShapes.GetBoolean(item, "isArray") ?? false,
                 JsonShapes.TryGet(item, "value", out var initial) ? initial : default,
-                JsonShapes.GetString(item, "storageDriverTypeName")));
+                JsonShapes.GetString(item, "storageDriverTypeName"))
+            {
+                Extra = JsonShapes.Others(item, VariableMembers),
+            });
         }
 
         return variables;

@@ -76,11 +76,7 @@ public static class WorkflowDefinitionWriter
         writer.WriteBoolean("isPublished"u8, definition.IsPublished);
         writer.WritePropertyName("options"u8);
         WriteOptions(writer, definition.Options);
-        foreach (var (name, value) in definition.Extra)
-        {
-            writer.WritePropertyName(name);
-            value.WriteTo(writer);
-        }
+        WriteExtra(writer, definition.Extra);
 
         writer.WritePropertyName("root"u8);
         ActivityJson.Write(writer, definition.Root, workflowNodeId, null);
@@ -104,6 +100,7 @@ public static class WorkflowDefinitionWriter
         WriteIfSet(writer, "activityCategory", options.ActivityCategory);
         WriteIfSet(writer, "incidentStrategyType", options.IncidentStrategyType);
         WriteIfSet(writer, "commitStrategyName", options.CommitStrategyName);
+        WriteExtra(writer, options.Extra);
         writer.WriteEndObject();
     }
 
@@ -121,6 +118,7 @@ public static class WorkflowDefinitionWriter
         }
 
         WriteIfSet(writer, "storageDriverTypeName", variable.StorageDriverTypeName);
+        WriteExtra(writer, variable.Extra);
         writer.WriteEndObject();
     }
 
@@ -154,6 +152,16 @@ public static class WorkflowDefinitionWriter
         WriteIfSet(writer, "displayName", argument.DisplayName);
         WriteIfSet(writer, "description", argument.Description);
         WriteIfSet(writer, "category", argument.Category);
+        WriteExtra(writer, argument.Extra);
+    }
+
+    private static void WriteExtra(Utf8JsonWriter writer, IReadOnlyList<KeyValuePair<string, JsonElement>> extra)
+    {
+        foreach (var (name, value) in extra)
+        {
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
+        }
     }
 
     private static void WriteIfSet(Utf8JsonWriter writer, string name, string? value)

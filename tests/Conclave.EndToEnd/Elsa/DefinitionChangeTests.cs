@@ -64,7 +64,9 @@ public sealed class DefinitionChangeTests(SharedServer shared)
     {
         var studio = await Studio.CreateAsync(_server, _name);
         var imported = Flows.Of(_name, Sequence("s", Write("w").With(("futureMember", new JsonObject { ["a"] = new JsonArray(1.50m, null) }), ("metadata", new JsonObject { ["x"] = "ü€😀" }))))
-            .With(("definitionId", studio.DefinitionId), ("acme", new JsonObject { ["keep"] = true }), ("customProperties", new JsonObject { ["Mine"] = new JsonArray("a", 1) }));
+            .With(("definitionId", studio.DefinitionId), ("acme", new JsonObject { ["keep"] = true }), ("customProperties", new JsonObject { ["Mine"] = new JsonArray("a", 1) }), ("options", new JsonObject { ["future"] = 7 }));
+        imported["inputs"]![0]!["isCollection"] = true;
+        imported["variables"] = new JsonArray(Variable("v", "Int32", 1).With(("acme", "x")));
         (await _server.CallAsync($"PUT {Path}/{studio.DefinitionId}/import", imported)).Is(200);
 
         var editor = await Studio.OpenAsync(_server, studio.DefinitionId);
@@ -73,6 +75,7 @@ public sealed class DefinitionChangeTests(SharedServer shared)
         (await editor.SaveAsync()).Is(200);
 
         var stored = await _server.GetAsync($"/api/workflows/{studio.DefinitionId}");
+        Assert.Equal(("7", "True", "x"), (stored.GetProperty("options").Text("future"), stored.GetProperty("inputs")[0].Text("isCollection"), stored.GetProperty("variables")[0].Text("acme")));
         Assert.Equal("""{"keep":true}""", stored.GetProperty("acme").GetRawText().Replace(" ", "", StringComparison.Ordinal).Replace("\n", "", StringComparison.Ordinal));
         var activity = stored.GetProperty("root").GetProperty("activities")[0];
         Assert.Equal(("1.50", "ü€😀"), (activity.GetProperty("futureMember").GetProperty("a")[0].GetRawText(), activity.GetProperty("metadata").Text("x")));

@@ -24,12 +24,25 @@ public sealed class ServerOptionsTests
         var options = Read(
             ("Roles", "Worker"), ("DataFolder", folder), ("Urls", "http://*:80;https://[::1]:443"),
             ("ConnectionStrings:Conclave", "Host=db;Password=x"), ("Workflows:Folder", folder), ("Drain:Timeout", "00:01:30"),
-            ("Drain:Delay", "5"), ("Worker:Concurrency", "3"), ("Worker:PollInterval", "0.25"));
+            ("Drain:Delay", "5"), ("Worker:Concurrency", "3"), ("Worker:PollInterval", "0.25"),
+            ("Cors:AllowedOrigins", "https://studio.example.com/, http://localhost:5001;*"), ("Cors:AllowedOrigins:0", "https://more.example.com"));
+        Assert.Equal(["https://studio.example.com", "http://localhost:5001", "*", "https://more.example.com"], options.CorsOrigins);
         Assert.True(options is { IsWorker: true, IsWeb: false, WorkerConcurrency: 3, ConnectionString: "Host=db;Password=x" });
         Assert.Equal(TimeSpan.FromSeconds(90), options.DrainTimeout);
         Assert.Equal(TimeSpan.FromSeconds(5), options.DrainDelay);
         Assert.Equal(TimeSpan.FromSeconds(0.25), options.WorkerPollInterval);
         Assert.Equal(Path.GetFullPath(folder), options.DataFolder);
+    }
+
+    [Theory]
+    [InlineData("studio.example.com")]
+    [InlineData("https://studio.example.com/elsa")]
+    [InlineData("https://somebody@studio.example.com")]
+    [InlineData("ftp://studio.example.com")]
+    public void Read_WhatIsNoOrigin_IsNamed(string origin)
+    {
+        var exception = Assert.Throws<ServerOptionsException>(() => Read(("Cors:AllowedOrigins", origin)));
+        Assert.Contains($"Cors:AllowedOrigins: '{origin}'", Assert.Single(exception.Problems), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -58,7 +58,7 @@ internal static class DefinitionChanges
         var graph = await catalog.Of(context.Tenant()).CompileAsync(model.Definition, context.RequestAborted);
         try
         {
-            var saved = await catalog.SaveAsync(context.Tenant(), model.Definition, publish, model.Edit, context.RequestAborted);
+            var saved = await catalog.SaveEditAsync(context.Tenant(), model.Definition, publish, model.Edit, context.RequestAborted);
             await AnswerAsync(context, saved, model.Session, alreadyPublished: false, graph.Problems, publish);
         }
         catch (DefinitionConflictException conflict)

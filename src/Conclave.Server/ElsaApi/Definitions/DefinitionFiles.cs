@@ -35,7 +35,7 @@ internal static class DefinitionFiles
         await catalog.Of(context.Tenant()).CompileAsync(model.Definition, context.RequestAborted);
         // Whoever imports a file over a workflow wants the file: an edit token that it brings says nothing.
         var edit = model.Edit with { ExpectedHash = null };
-        var saved = await catalog.SaveAsync(context.Tenant(), model.Definition, publish: false, edit, context.RequestAborted);
+        var saved = await catalog.SaveEditAsync(context.Tenant(), model.Definition, publish: false, edit, context.RequestAborted);
         await DefinitionJson.AnswerAsync(context, saved, status: model.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
     }
 

@@ -28,7 +28,7 @@ internal static class RefusedEdits
             var isFree = await catalog.Store.FindLatestAsync(context.Tenant(), id, context.RequestAborted) is null;
             try
             {
-                return await catalog.SaveAsync(
+                return await catalog.SaveEditAsync(
                     context.Tenant(), copy with { DefinitionId = id }, publish: false, isFree ? edit with { ExpectedHash = null } : edit, context.RequestAborted);
             }
             catch (DefinitionConflictException) when (number < MostCopies)

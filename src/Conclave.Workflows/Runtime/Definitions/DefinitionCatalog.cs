@@ -59,15 +59,15 @@ public sealed class DefinitionCatalog
         Changed?.Invoke(tenant, definitionId);
     }
 
-    /// <inheritdoc cref="DefinitionStore.SaveAsync(string, WorkflowDefinition, bool, string?, CancellationToken)"/>
+    /// <inheritdoc cref="DefinitionStore.SaveAsync"/>
     public Task<StoredDefinition> SaveAsync(
         string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken) =>
-        SaveAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
+        SaveEditAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
 
-    /// <inheritdoc cref="DefinitionStore.SaveAsync(string, WorkflowDefinition, bool, DefinitionEdit, CancellationToken)"/>
-    public Task<StoredDefinition> SaveAsync(
+    /// <inheritdoc cref="DefinitionStore.SaveEditAsync"/>
+    public Task<StoredDefinition> SaveEditAsync(
         string tenant, WorkflowDefinition definition, bool publish, DefinitionEdit edit, CancellationToken cancellationToken) =>
-        ChangeAsync(tenant, definition.DefinitionId, Store.SaveAsync(tenant, definition, publish, edit, cancellationToken), cancellationToken);
+        ChangeAsync(tenant, definition.DefinitionId, Store.SaveEditAsync(tenant, definition, publish, edit, cancellationToken), cancellationToken);
 
     /// <inheritdoc cref="DefinitionStore.PublishAsync"/>
     public Task<StoredDefinition?> PublishAsync(string tenant, string definitionId, CancellationToken cancellationToken) =>

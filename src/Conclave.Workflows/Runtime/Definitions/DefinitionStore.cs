@@ -68,7 +68,7 @@ public sealed partial class DefinitionStore(NpgsqlDataSource database, TimeProvi
     /// <exception cref="WorkflowException">The workflow is read-only.</exception>
     public Task<StoredDefinition> SaveAsync(
         string tenant, WorkflowDefinition definition, bool publish, string? expectedHash, CancellationToken cancellationToken) =>
-        SaveAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
+        SaveEditAsync(tenant, definition, publish, new DefinitionEdit { ExpectedHash = expectedHash }, cancellationToken);
 
     /// <summary>Saves a workflow: overwrites its draft, or adds a version after a published one.</summary>
     /// <param name="tenant">Owner of the workflow.</param>
@@ -78,7 +78,7 @@ public sealed partial class DefinitionStore(NpgsqlDataSource database, TimeProvi
     /// <param name="cancellationToken">Stops waiting.</param>
     /// <exception cref="DefinitionConflictException">Somebody else saved in between; nothing was changed.</exception>
     /// <exception cref="WorkflowException">The workflow is read-only.</exception>
-    public async Task<StoredDefinition> SaveAsync(
+    public async Task<StoredDefinition> SaveEditAsync(
         string tenant, WorkflowDefinition definition, bool publish, DefinitionEdit edit, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);

@@ -25,7 +25,8 @@ public readonly record struct VersionOptions(VersionKind Kind, int Version = 0)
             return true;
         }
 
-        var isName = Enum.TryParse<VersionKind>(text, out var kind) && kind != VersionKind.Number && Enum.IsDefined(kind) && !char.IsAsciiDigit(text[0]) && text[0] is not ('-' or '+');
+        // Enum.TryParse would take numbers and lists as well.
+        var isName = Enum.TryParse<VersionKind>(text, out var kind) && kind != VersionKind.Number && kind.ToString() == text;
         options = isName ? new VersionOptions(kind) : default;
         return isName;
     }
