@@ -26,7 +26,7 @@ public readonly record struct VersionOptions(VersionKind Kind, int Version = 0)
         }
 
         // Enum.TryParse would take numbers and lists as well.
-        var isName = Enum.TryParse<VersionKind>(text, out var kind) && kind != VersionKind.Number && kind.ToString() == text;
+        var isName = Enum.TryParse<VersionKind>(text, out var kind) && kind != VersionKind.Number && Enum.IsDefined(kind) && kind.ToString() == text;
         options = isName ? new VersionOptions(kind) : default;
         return isName;
     }
