@@ -133,13 +133,16 @@ internal static class DefinitionBulk
         }
 
         var (refreshed, notFound) = (new List<string>(), new List<string>());
+        var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        // One that has lost what it uses since keeps what it started on, and does not keep the others from being read again.
         foreach (var id in ids.Distinct())
-            (await catalog.ReindexAsync(context.Tenant(), id, context.RequestAborted) ? refreshed : notFound).Add(id);
+            await TryAsync(id, errors, async () => (await catalog.ReindexAsync(context.Tenant(), id, context.RequestAborted) ? refreshed : notFound).Add(id));
         await context.WriteJsonAsync(writer =>
         {
             writer.WriteStartObject();
             DefinitionJson.WriteTexts(writer, "refreshed", refreshed);
             DefinitionJson.WriteTexts(writer, "notFound", notFound);
+            WriteErrors(writer, "errors", errors);
             writer.WriteEndObject();
         });
     }
