@@ -88,15 +88,24 @@ public sealed class ActivityPolicy
         ActivityContext context, Func<ActivityContext, CancellationToken, ValueTask> attempt, CancellationToken cancellationToken)
     {
         var (pipeline, retries) = _fixed ?? await ResolveAsync(context);
+        ExceptionState? failure = null;
         try
         {
             await pipeline.ExecuteAsync(
                 async token =>
                 {
                     if (++context.Attempt > 1)
-                        context.Instance.Record(context, ExecutionEvent.Retried, context.Attempt);
+                        context.Instance.Record(context, ExecutionEvent.Retried, failure);
                     context.RetriesLeft = retries + 1 - context.Attempt;
-                    await attempt(context, token);
+                    try
+                    {
+                        await attempt(context, token);
+                    }
+                    catch (Exception exception)
+                    {
+                        failure = ExceptionState.From(exception);
+                        throw;
+                    }
                 },
                 cancellationToken);
         }

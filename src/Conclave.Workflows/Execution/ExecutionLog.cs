@@ -33,7 +33,9 @@ public enum ExecutionEvent : byte
 /// <param name="ActivityInstance">Number of the activity's execution within the instance.</param>
 /// <param name="Event">What happened.</param>
 /// <param name="Details">Values that belong to the event; null when there are none.</param>
-public readonly record struct LogEntry(long Timestamp, int NodeIndex, int ActivityInstance, ExecutionEvent Event, object? Details);
+/// <param name="ParentInstance">Number of the execution that scheduled this one; 0 for the workflow itself.</param>
+public readonly record struct LogEntry(
+    long Timestamp, int NodeIndex, int ActivityInstance, ExecutionEvent Event, object? Details, int ParentInstance = 0);
 
 /// <summary>Values of a completed activity as the journal keeps them.</summary>
 /// <param name="Inputs">Evaluated inputs by slot; null when all were literal or excluded.</param>
@@ -100,11 +102,11 @@ public sealed class ExecutionLog
         _used = 0;
     }
 
-    internal void Add(long timestamp, int nodeIndex, int activityInstance, ExecutionEvent executionEvent, object? details)
+    internal void Add(long timestamp, int nodeIndex, int activityInstance, ExecutionEvent executionEvent, object? details, int parentInstance)
     {
         if (_used == _block.Length)
             Grow();
-        _block[_used++] = new LogEntry(timestamp, nodeIndex, activityInstance, executionEvent, details);
+        _block[_used++] = new LogEntry(timestamp, nodeIndex, activityInstance, executionEvent, details, parentInstance);
         Sequence++;
     }
 

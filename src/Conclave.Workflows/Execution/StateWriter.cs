@@ -238,6 +238,37 @@ internal ref struct StateReader(ReadOnlySpan<byte> data, IReadOnlyDictionary<str
         _ => throw Corrupt(),
     };
 
+    /// <summary>Passes over a value.</summary>
+    public void SkipValue()
+    {
+        switch ((ValueTag)Byte())
+        {
+            case ValueTag.Null or ValueTag.True or ValueTag.False: break;
+            case ValueTag.Int32 or ValueTag.Int64 or ValueTag.DateTime or ValueTag.TimeSpan: Unsigned(); break;
+            case ValueTag.Double or ValueTag.Single: Take(8); break;
+            case ValueTag.Decimal: SkipNumbers(4); break;
+            case ValueTag.DateTimeOffset: SkipNumbers(2); break;
+            case ValueTag.String or ValueTag.Uri: SkipText(); break;
+            case ValueTag.Guid: Take(16); break;
+            case ValueTag.Bytes or ValueTag.Json: Bytes(); break;
+            case ValueTag.Large: Take(1 + LargeStateValues.HashLength); break;
+            default: throw Corrupt();
+        }
+    }
+
+    /// <summary>Passes over a text.</summary>
+    public void SkipText()
+    {
+        if (Unsigned() is > 0 and var length)
+            Take(length - 1);
+    }
+
+    private void SkipNumbers(int count)
+    {
+        for (; count > 0; count--)
+            Unsigned();
+    }
+
     private object ReadLarge()
     {
         var kind = (ValueTag)Byte();

@@ -202,7 +202,7 @@ public sealed class WorkflowInstance
     }
 
     internal void Record(ActivityContext context, ExecutionEvent executionEvent, object? details) =>
-        Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details);
+        Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details, context.Parent?.Number ?? 0);
 }
 
 /// <summary>How flowcharts run.</summary>

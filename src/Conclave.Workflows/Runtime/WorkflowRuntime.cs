@@ -2,12 +2,14 @@ using System.Threading.Channels;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Executions;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Operations;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Stimuli;
 using Conclave.Workflows.Runtime.Timers;
+using Conclave.Workflows.Runtime.Watching;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -58,7 +60,11 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         Runner = new InstanceRunner(Catalog, Instances, Queue, _commits, options, loggers.CreateLogger<InstanceRunner>()) { Services = services };
         Stimuli = new StimulusDelivery(database, Runner, Signal);
         Operations = new InstanceOperations(Runner, database, Queue);
-        Worker = new Worker(Queue, Signal, Runner, Stimuli, time, loggers.CreateLogger<Worker>());
+        Executions = new ActivityExecutions(Journal, Runner);
+        Watch = new InstanceWatch(database, time, loggers.CreateLogger<InstanceWatch>());
+        Runner.Committed = Watch.Stored;
+        Pause = new WorkerPause(database) { Draining = Runner.InterruptAll };
+        Worker = new Worker(Queue, Signal, Runner, Stimuli, Pause, time, loggers.CreateLogger<Worker>());
         if (options.UseTimers)
             Timers = new TimerScheduler(database, Runner, loggers, time);
     }
@@ -89,6 +95,15 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
 
     /// <summary>What people do to instances.</summary>
     public InstanceOperations Operations { get; }
+
+    /// <summary>Executions of activities.</summary>
+    public ActivityExecutions Executions { get; }
+
+    /// <summary>Keeps all workers from taking work.</summary>
+    public WorkerPause Pause { get; }
+
+    /// <summary>Tells who looks at instances what becomes of them.</summary>
+    public InstanceWatch Watch { get; }
 
     /// <summary>Takes work from the queue.</summary>
     public Worker Worker { get; }
@@ -137,6 +152,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         await _stop.CancelAsync();
         await Task.WhenAll(_tasks);
         await _commits.DisposeAsync();
+        await Watch.DisposeAsync();
         await Signal.DisposeAsync();
     }
 
@@ -181,8 +197,10 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
                 await using var connection = await _database.OpenConnectionAsync(_stop.Token);
                 connection.Notification += (_, e) => Notified(e);
                 await using (var command = new NpgsqlCommand(
-                    $"listen {WorkSignal.Channel}; listen {DefinitionStore.Channel}; listen {InterruptChannel}", connection))
+                    $"listen {WorkSignal.Channel}; listen {DefinitionStore.Channel}; listen {InterruptChannel}; {InstanceWatch.ListenSql}; listen {WorkerPause.Channel}", connection))
                     await command.ExecuteNonQueryAsync(_stop.Token);
+                await Watch.LoadAsync(_stop.Token);
+                await Pause.LoadAsync(_stop.Token);
                 // What was told while nobody listened is read again.
                 if (!listening.TrySetResult())
                 {
@@ -213,6 +231,15 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     {
         if (notification.Channel == WorkSignal.Channel)
         {
+            Signal.WakeLocal();
+            return;
+        }
+
+        if (Watch.Hear(notification.Channel, notification.Payload))
+            return;
+        if (notification.Channel == WorkerPause.Channel)
+        {
+            Pause.Hear(notification.Payload);
             Signal.WakeLocal();
             return;
         }

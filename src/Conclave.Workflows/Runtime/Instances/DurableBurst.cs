@@ -364,6 +364,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
         _children.Clear();
         OnStored?.Invoke();
+        _runner.Committed?.Invoke(Tenant, Instance.Id);
         if (keepsHold)
             return;
         WorkflowTelemetry.BurstEnded(Instance.SubStatus, _began);

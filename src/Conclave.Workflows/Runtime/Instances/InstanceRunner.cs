@@ -43,6 +43,9 @@ public sealed partial class InstanceRunner
     /// <summary>Called when a burst of this process has ended and is stored: tenant and instance. The instance may be read during the call.</summary>
     public event Action<string, WorkflowInstance>? BurstStored;
 
+    /// <summary>Called when an instance was stored by this process, also in the middle of a burst: tenant and id.</summary>
+    internal Action<string, string>? Committed { get; set; }
+
     /// <summary>Number of bursts under way.</summary>
     public int RunningCount => _running.Count;
 
@@ -255,6 +258,13 @@ public sealed partial class InstanceRunner
             if (burst.Tenant == tenant && burst.Instance.Id == id)
                 burst.Interrupt();
         }
+    }
+
+    /// <summary>Stops every burst that runs here; what they did so far is stored, and the rest is put back in the queue.</summary>
+    internal void InterruptAll()
+    {
+        foreach (var burst in _running.Keys)
+            burst.Interrupt();
     }
 
     /// <summary>Renews the leases of everything that runs here, and stops what is no longer ours.</summary>

@@ -11,7 +11,8 @@ namespace Conclave.Workflows.Runtime.Journal;
 /// <param name="ActivityInstance">Number of the activity's execution within the instance.</param>
 /// <param name="Event">What happened.</param>
 /// <param name="Details">Values of a completed activity; null for none.</param>
-/// <param name="Exception">The exception of a faulted activity; null for none.</param>
+/// <param name="Exception">The exception of a faulted activity, or of the attempt before a retry; null for none.</param>
+/// <param name="ParentInstance">Number of the execution that scheduled a started one; 0 for the workflow itself and for other events.</param>
 public sealed record JournalEntry(
     long Sequence,
     DateTimeOffset Timestamp,
@@ -19,23 +20,26 @@ public sealed record JournalEntry(
     int ActivityInstance,
     ExecutionEvent Event,
     ActivityDetails? Details,
-    ExceptionState? Exception);
+    ExceptionState? Exception,
+    int ParentInstance = 0);
+
+/// <summary>What follows an entry. Numbers are part of the format and never change.</summary>
+internal enum JournalDetails : byte
+{
+    None,
+    Values,
+    Exception,
+}
 
 /// <summary>Log entries of one burst, or a part of them, as one value.</summary>
 /// <remarks>
 /// The first byte is the version of the format, then the id of the definition's version, the node ids that occur, and the entries.
-/// Times are differences to the entry before.
+/// Times are differences to the entry before. Started entries name the execution that scheduled them (from format 2 on).
 /// </remarks>
 public static class JournalChunk
 {
-    private const byte FormatVersion = 1;
-
-    private enum DetailsTag : byte
-    {
-        None,
-        Values,
-        Exception,
-    }
+    /// <summary>Version that this program writes. It reads this and every older one.</summary>
+    internal const byte FormatVersion = 2;
 
     /// <summary>Writes entries.</summary>
     /// <param name="graph">What runs.</param>
@@ -61,6 +65,8 @@ public static class JournalChunk
             writer.Unsigned((ulong)places[entry.NodeIndex]);
             writer.Int(entry.ActivityInstance);
             writer.Byte((byte)entry.Event);
+            if (entry.Event == ExecutionEvent.Started)
+                writer.Int(entry.ParentInstance);
             WriteDetails(ref writer, graph.Nodes[entry.NodeIndex], entry.Details);
         }
 
@@ -75,29 +81,10 @@ public static class JournalChunk
     /// <exception cref="InvalidDataException">The chunk is damaged or was written by a newer program.</exception>
     public static string Read(long firstSequence, ReadOnlySpan<byte> chunk, List<JournalEntry> entries)
     {
-        var reader = new StateReader(chunk);
-        if (reader.Byte() != FormatVersion)
-            throw StateReader.Corrupt();
-        var versionId = reader.Text() ?? "";
-        var nodeIds = new string[reader.Count()];
-        for (var i = 0; i < nodeIds.Length; i++)
-            nodeIds[i] = reader.Text() ?? "";
-        var count = reader.Count();
-        long time = 0;
-        for (var i = 0; i < count; i++)
-        {
-            time += reader.Long();
-            var place = reader.Unsigned();
-            if (place >= (ulong)nodeIds.Length)
-                throw StateReader.Corrupt();
-            var activityInstance = reader.Int();
-            var executionEvent = (ExecutionEvent)reader.Byte();
-            var (details, exception) = ReadDetails(ref reader);
-            entries.Add(new JournalEntry(
-                firstSequence + i, new DateTimeOffset(time, TimeSpan.Zero), nodeIds[place], activityInstance, executionEvent, details, exception));
-        }
-
-        return versionId;
+        var reader = new JournalChunkReader(firstSequence, chunk);
+        while (reader.MoveNext())
+            entries.Add(reader.ReadEntry());
+        return reader.VersionId;
     }
 
     private static void WriteDetails(ref StateWriter writer, ActivityNode node, object? details)
@@ -105,7 +92,7 @@ public static class JournalChunk
         switch (details)
         {
             case ActivityDetails values:
-                writer.Byte((byte)DetailsTag.Values);
+                writer.Byte((byte)JournalDetails.Values);
                 WriteValues(ref writer, values.Inputs, slot => JournalValues.IsInputKept(node, slot));
                 WriteValues(ref writer, values.Outputs, index => JournalValues.IsOutputKept(node, index));
                 writer.Unsigned((ulong)(values.Outcomes is null ? 0 : values.Outcomes.Count + 1));
@@ -113,11 +100,11 @@ public static class JournalChunk
                     writer.Text(outcome);
                 break;
             case ExceptionState exception:
-                writer.Byte((byte)DetailsTag.Exception);
+                writer.Byte((byte)JournalDetails.Exception);
                 StateExceptions.Write(ref writer, exception);
                 break;
             default:
-                writer.Byte((byte)DetailsTag.None);
+                writer.Byte((byte)JournalDetails.None);
                 break;
         }
     }
@@ -127,37 +114,5 @@ public static class JournalChunk
         writer.Unsigned((ulong)(values is null ? 0 : values.Length + 1));
         for (var i = 0; i < values?.Length; i++)
             writer.Value(isKept(i) ? LargeValues.Shorten(values[i]) : null);
-    }
-
-    private static (ActivityDetails? Details, ExceptionState? Exception) ReadDetails(ref StateReader reader)
-    {
-        switch ((DetailsTag)reader.Byte())
-        {
-            case DetailsTag.None:
-                return (null, null);
-            case DetailsTag.Exception:
-                return (null, StateExceptions.Read(ref reader));
-            case DetailsTag.Values:
-                var inputs = ReadValues(ref reader);
-                var outputs = ReadValues(ref reader);
-                var count = reader.Count();
-                string[]? outcomes = count == 0 ? null : new string[count - 1];
-                for (var i = 0; i < outcomes?.Length; i++)
-                    outcomes[i] = reader.Text() ?? "";
-                return (new ActivityDetails(inputs, outputs, outcomes), null);
-            default:
-                throw StateReader.Corrupt();
-        }
-    }
-
-    private static object?[]? ReadValues(ref StateReader reader)
-    {
-        var count = reader.Count();
-        if (count == 0)
-            return null;
-        var values = new object?[count - 1];
-        for (var i = 0; i < values.Length; i++)
-            values[i] = reader.Value();
-        return values;
     }
 }

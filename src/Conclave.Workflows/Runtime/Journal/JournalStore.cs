@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -8,6 +9,15 @@ namespace Conclave.Workflows.Runtime.Journal;
 /// <param name="VersionId">Id of the definition's version.</param>
 /// <param name="Entry">The entry.</param>
 public sealed record StoredJournalEntry(string VersionId, JournalEntry Entry);
+
+/// <summary>A part of an instance's log as it is stored; <see cref="JournalChunkReader"/> reads it.</summary>
+/// <param name="FirstSequence">Place of the first entry in the log.</param>
+/// <param name="Entries">The entries.</param>
+public sealed record StoredJournalChunk(long FirstSequence, byte[] Entries)
+{
+    /// <summary>Goes through the entries.</summary>
+    public JournalChunkReader Read() => new(FirstSequence, Entries);
+}
 
 /// <summary>What somebody did to an instance.</summary>
 /// <param name="Sequence">Place in the instance's log: it came before the entry of this number.</param>
@@ -30,6 +40,28 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
     public async Task<List<StoredJournalEntry>> ReadAsync(
         string tenant, string instanceId, long after, int limit, CancellationToken cancellationToken)
     {
+        var found = new List<StoredJournalEntry>();
+        var entries = new List<JournalEntry>();
+        await foreach (var chunk in ReadChunksAsync(tenant, instanceId, after, cancellationToken))
+        {
+            entries.Clear();
+            var versionId = JournalChunk.Read(chunk.FirstSequence, chunk.Entries, entries);
+            found.AddRange(entries.Where(e => e.Sequence > after).Take(limit - found.Count).Select(e => new StoredJournalEntry(versionId, e)));
+            if (found.Count >= limit)
+                break;
+        }
+
+        return found;
+    }
+
+    /// <summary>Reads the log of an instance as it is stored, oldest first, one part in memory at a time.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instanceId">The instance.</param>
+    /// <param name="after">Only parts with entries of a larger sequence number; -1 for all.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async IAsyncEnumerable<StoredJournalChunk> ReadChunksAsync(
+        string tenant, string instanceId, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         await using var command = database.CreateCommand("""
             select first_sequence, entries from conclave.journal
              where tenant = $1 and instance_id = $2 and first_sequence + count > $3
@@ -38,17 +70,9 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = instanceId });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after + 1 });
-        var found = new List<StoredJournalEntry>();
-        var chunk = new List<JournalEntry>();
         await using var reader = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellationToken);
-        while (found.Count < limit && await reader.ReadAsync(cancellationToken))
-        {
-            chunk.Clear();
-            var versionId = JournalChunk.Read(reader.GetInt64(0), reader.GetFieldValue<byte[]>(1), chunk);
-            found.AddRange(chunk.Where(e => e.Sequence > after).Take(limit - found.Count).Select(e => new StoredJournalEntry(versionId, e)));
-        }
-
-        return found;
+        while (await reader.ReadAsync(cancellationToken))
+            yield return new StoredJournalChunk(reader.GetInt64(0), reader.GetFieldValue<byte[]>(1));
     }
 
     /// <summary>Reads what people did to an instance, oldest first.</summary>

@@ -11,7 +11,7 @@ namespace Conclave.Workflows.Runtime.Queue;
 
 /// <summary>Takes work from the queue and does it, many bursts at once.</summary>
 public sealed partial class Worker(
-    WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, TimeProvider time, ILogger<Worker> logger)
+    WorkQueue queue, WorkSignal signal, InstanceRunner runner, StimulusDelivery delivery, WorkerPause pause, TimeProvider time, ILogger<Worker> logger)
 {
     // All work that met the outage comes back, spread over this time.
     private const double OutageDelaySeconds = 5;
@@ -58,9 +58,9 @@ public sealed partial class Worker(
             try
             {
                 var free = _options.Concurrency - Volatile.Read(ref _running);
-                if (free > 0 && await TakeAsync(Math.Min(free, _options.ClaimSize), aborting, stopping) > 0)
+                if (free > 0 && !pause.IsPaused && await TakeAsync(Math.Min(free, _options.ClaimSize), aborting, stopping) > 0)
                     continue;
-                await signal.WaitAsync(free > 0 ? await NextPauseAsync(stopping) : _options.PollInterval, time, stopping);
+                await signal.WaitAsync(free > 0 && !pause.IsPaused ? await NextPauseAsync(stopping) : _options.PollInterval, time, stopping);
                 failures = 0;
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
