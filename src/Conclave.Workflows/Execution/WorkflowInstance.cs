@@ -87,6 +87,12 @@ public sealed class WorkflowInstance
     /// <summary>The context of the workflow itself; null before the start.</summary>
     public ActivityContext? RootContext { get; internal set; }
 
+    /// <summary>Executions of activities that the instance holds, parents before children.</summary>
+    public IEnumerable<ActivityContext> Contexts => RootContext is null ? [] : Within(RootContext);
+
+    /// <summary>Activities that are due to run, in order, with the execution that scheduled each; null for the workflow itself.</summary>
+    public IEnumerable<(ActivityNode Node, ActivityContext? Owner)> Scheduled => Scheduler.Select(item => (item.Node, item.Owner));
+
     internal static IReadOnlyDictionary<string, object?> EmptyValues { get; } = new Dictionary<string, object?>();
 
     internal TimeProvider Time { get; }
@@ -200,6 +206,8 @@ public sealed class WorkflowInstance
         context.Reset();
         _pool.Push(context);
     }
+
+    private static IEnumerable<ActivityContext> Within(ActivityContext context) => context.Children.SelectMany(Within).Prepend(context);
 
     internal void Record(ActivityContext context, ExecutionEvent executionEvent, object? details) =>
         Log.Add(Time.GetUtcNow().UtcTicks, context.Node.Index, context.Number, executionEvent, details, context.Parent?.Number ?? 0);
