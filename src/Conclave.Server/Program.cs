@@ -30,6 +30,7 @@ builder.Services.AddSingleton<ServerRuntime>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
 builder.Services.AddAccounts();
 builder.Services.AddConclaveApi();
+builder.Services.AddElsaApi();
 builder.Services.AddWebhooks();
 
 var app = builder.Build();
@@ -39,6 +40,7 @@ if (options.IsWeb)
 {
     app.UseMiddleware<StartupGate>();
     app.UseAuthentication();
+    app.UseElsaHubTokens();
     app.UseAuthorization();
     app.MapConclaveApi();
     app.MapElsaApi();

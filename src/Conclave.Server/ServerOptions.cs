@@ -45,6 +45,10 @@ public sealed record ServerOptions
     /// <value><c>Workflows:Folder</c>; default <c>workflows</c> in the working directory if it exists, else null.</value>
     public string? WorkflowsFolder { get; init; }
 
+    /// <summary>The address at which people reach the server, for links that workflows make.</summary>
+    /// <value><c>PublicUrl</c>: an absolute http or https address; default null, the first address that the server listens on.</value>
+    public string? PublicUrl { get; init; }
+
     /// <summary>How long running bursts and open requests may take to end once the server stops.</summary>
     /// <value><c>Drain:Timeout</c>: 1 second to 1 hour; default 30 seconds.</value>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);

@@ -25,6 +25,7 @@ internal sealed class SettingsReader(IConfiguration configuration)
             Roles = Roles(),
             DataFolder = DataFolder(),
             Urls = Urls(defaults.Urls),
+            PublicUrl = PublicUrl(),
             ConnectionString = ConnectionString(),
             WorkflowsFolder = WorkflowsFolder(),
             DrainTimeout = Span("Drain:Timeout", defaults.DrainTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
@@ -115,6 +116,15 @@ internal sealed class SettingsReader(IConfiguration configuration)
                 _problems.Add($"Urls: '{url}' is no address to listen on. Write one such as {normal} or http://*:8080; several with semicolons.");
         }
         return urls.Length == 0 ? normal : string.Join(';', urls);
+    }
+
+    private string? PublicUrl()
+    {
+        if (Text("PublicUrl") is not { } text) return null;
+        if (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Query.Length == 0)
+            return text.TrimEnd('/');
+        _problems.Add($"PublicUrl: '{text}' is no address. Write the one that people reach the server at, such as https://workflows.example.com.");
+        return null;
     }
 
     private static bool IsAddress(string url)

@@ -28,7 +28,7 @@ internal static class InstanceEndpoints
         ParentId = read("parentId"),
         Status = ReadEnum<WorkflowStatus>("status", read("status")),
         SubStatus = ReadEnum<WorkflowSubStatus>("subStatus", read("subStatus")),
-        HasIncidents = read("hasIncidents") is { } text && (bool.TryParse(text, out var isTrue) ? isTrue : throw ApiException.Bad("'hasIncidents' must be true or false.")),
+        HasIncidents = read("hasIncidents") is not { } text ? null : (bool.TryParse(text, out var isTrue) ? isTrue : throw ApiException.Bad("'hasIncidents' must be true or false.")),
     };
 
     internal static async Task WriteAsync(HttpContext context, InstanceSummary summary)

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Instances;
-using Conclave.Workflows.Runtime.Journal;
 
 namespace Conclave.Server.ElsaApi;
 
@@ -15,8 +14,8 @@ internal static class WorkflowStateJson
     /// <summary>Writes the state as one JSON object.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="instance">The instance.</param>
-    /// <param name="journal">Its journal, which knows when executions began; without it they seem to have begun with the instance.</param>
-    public static void Write(Utf8JsonWriter writer, WorkflowInstance instance, IReadOnlyList<StoredJournalEntry>? journal = null)
+    /// <param name="starts">When its executions began, by number; without them they seem to have begun with the instance.</param>
+    public static void Write(Utf8JsonWriter writer, WorkflowInstance instance, IReadOnlyDictionary<int, DateTimeOffset>? starts = null)
     {
         var definition = instance.Graph.Definition;
         writer.WriteStartObject();
@@ -42,7 +41,10 @@ internal static class WorkflowStateJson
         // Children tell their parents through the contexts below; there are no callbacks by name.
         writer.WriteStartArray("completionCallbacks");
         writer.WriteEndArray();
-        WriteContexts(writer, instance, journal ?? []);
+        writer.WriteStartArray("activityExecutionContexts");
+        foreach (var context in instance.Contexts)
+            WriteContext(writer, context, starts?.TryGetValue(context.Number, out var at) == true ? at : instance.CreatedAt);
+        writer.WriteEndArray();
         writer.WriteStartArray("scheduledActivities");
         foreach (var (node, owner) in instance.Scheduled)
         {
@@ -98,7 +100,8 @@ internal static class WorkflowStateJson
         writer.WriteEndObject();
     }
 
-    private static void WriteBookmark(Utf8JsonWriter writer, Bookmark bookmark)
+    /// <summary>Writes what an instance waits for.</summary>
+    public static void WriteBookmark(Utf8JsonWriter writer, Bookmark bookmark)
     {
         var (context, node) = (bookmark.Context, bookmark.Context.Node);
         writer.WriteStartObject();
@@ -126,22 +129,6 @@ internal static class WorkflowStateJson
         WriteException(writer, "exception", incident.Exception);
         writer.WriteString("timestamp", incident.Timestamp);
         writer.WriteEndObject();
-    }
-
-    private static void WriteContexts(Utf8JsonWriter writer, WorkflowInstance instance, IReadOnlyList<StoredJournalEntry> journal)
-    {
-        var contexts = instance.Contexts.ToList();
-        var began = new Dictionary<int, DateTimeOffset>(contexts.Count);
-        foreach (var stored in journal)
-        {
-            if (stored.Entry.Event == ExecutionEvent.Started)
-                began.TryAdd(stored.Entry.ActivityInstance, stored.Entry.Timestamp);
-        }
-
-        writer.WriteStartArray("activityExecutionContexts");
-        foreach (var context in contexts)
-            WriteContext(writer, context, began.TryGetValue(context.Number, out var at) ? at : instance.CreatedAt);
-        writer.WriteEndArray();
     }
 
     private static void WriteContext(Utf8JsonWriter writer, ActivityContext context, DateTimeOffset startedAt)

@@ -1,3 +1,4 @@
+using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
@@ -24,6 +25,7 @@ public sealed partial class ServerRuntime(
     StartupState startup,
     HealthChecks checks,
     IHostApplicationLifetime lifetime,
+    IServiceProvider services,
     ILoggerFactory loggers,
     TimeProvider time) : IHostedLifecycleService, IAsyncDisposable
 {
@@ -134,7 +136,13 @@ public sealed partial class ServerRuntime(
             _database,
             options.Runtime,
             NewEngine,
-            new WorkflowServices { WriteLine = LogLine, Configuration = name => configuration[$"Workflows:Configuration:{name}"] },
+            new WorkflowServices
+            {
+                WriteLine = LogLine,
+                Configuration = name => configuration[$"Workflows:Configuration:{name}"],
+                // Looked up late: its keys may be in the database, which starts here.
+                EventTriggerUrl = (tenant, name, limit) => services.GetRequiredService<SignedLinks>().EventUrl(tenant, name, limit),
+            },
             loggers,
             time);
         Import = new DefinitionImport(_runtime.Catalog.Store, (tenant, definition, token) => _runtime.Catalog.Of(tenant).CompileAsync(definition, token))

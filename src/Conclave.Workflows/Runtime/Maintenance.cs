@@ -15,13 +15,15 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
         await DeleteExpiredAsync("delete from conclave.stimulus where (tenant, id) in (select tenant, id from conclave.stimulus where expires_at <= now() limit 1000)", cancellationToken);
         // A request without an answer may have died: its repetition must find the instance that it was to start.
         await DeleteExpiredAsync("delete from conclave.http_reply where (tenant, scope, key) in (select tenant, scope, key from conclave.http_reply where expires_at <= now() and (reply is not null or expires_at <= now() - interval '1 day') limit 1000)", cancellationToken);
+        await DeleteExpiredAsync("delete from conclave.alteration_job where (tenant, plan_id, instance_id) in (select j.tenant, j.plan_id, j.instance_id from conclave.alteration_job j join conclave.alteration_plan p on p.tenant = j.tenant and p.id = j.plan_id where p.completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
+        await DeleteExpiredAsync("delete from conclave.alteration_plan where (tenant, id) in (select tenant, id from conclave.alteration_plan where completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
         if (options.InstanceRetention is { } kept)
             await DeleteInstancesAsync(time.GetUtcNow() - kept, cancellationToken);
     }
 
     private async Task DeleteExpiredAsync(string sql, CancellationToken cancellationToken)
     {
-#pragma warning disable CA2100    // Both texts are constants.
+#pragma warning disable CA2100    // The texts are constants.
         await using var command = database.CreateCommand(sql);
 #pragma warning restore CA2100
         while (await command.ExecuteNonQueryAsync(cancellationToken) == Batch)

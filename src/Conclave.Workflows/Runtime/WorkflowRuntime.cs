@@ -60,11 +60,12 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         Runner = new InstanceRunner(Catalog, Instances, Queue, _commits, options, loggers.CreateLogger<InstanceRunner>()) { Services = services };
         Stimuli = new StimulusDelivery(database, Runner, Signal);
         Operations = new InstanceOperations(Runner, database, Queue);
+        Alterations = new AlterationPlans(database, Operations, Signal);
         Executions = new ActivityExecutions(Journal, Runner);
         Watch = new InstanceWatch(database, time, loggers.CreateLogger<InstanceWatch>());
         Runner.Committed = Watch.Stored;
         Pause = new WorkerPause(database) { Draining = Runner.InterruptAll };
-        Worker = new Worker(Queue, Signal, Runner, Stimuli, Pause, time, loggers.CreateLogger<Worker>());
+        Worker = new Worker(Queue, Signal, Runner, Stimuli, Pause, time, loggers.CreateLogger<Worker>()) { Alter = Alterations.RunAsync };
         if (options.UseTimers)
             Timers = new TimerScheduler(database, Runner, loggers, time);
     }
@@ -95,6 +96,9 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
 
     /// <summary>What people do to instances.</summary>
     public InstanceOperations Operations { get; }
+
+    /// <summary>Changes to many instances.</summary>
+    public AlterationPlans Alterations { get; }
 
     /// <summary>Executions of activities.</summary>
     public ActivityExecutions Executions { get; }

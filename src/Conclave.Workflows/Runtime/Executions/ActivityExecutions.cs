@@ -71,6 +71,21 @@ public sealed class ActivityExecutions(JournalStore journal, InstanceRunner runn
         return retries;
     }
 
+    /// <summary>When executions began.</summary>
+    public async Task<IReadOnlyDictionary<int, DateTimeOffset>> FindStartsAsync(
+        string tenant, string instanceId, IReadOnlySet<int> numbers, CancellationToken cancellationToken)
+    {
+        var starts = new Dictionary<int, DateTimeOffset>();
+        await foreach (var chunk in journal.ReadChunksAsync(tenant, instanceId, -1, cancellationToken))
+        {
+            AddStarts(chunk, numbers, starts);
+            if (starts.Count == numbers.Count)
+                break;
+        }
+
+        return starts;
+    }
+
     /// <summary>What the state of an instance says of its executions.</summary>
     public async Task<LiveExecutions> ReadLiveAsync(string tenant, string instanceId, CancellationToken cancellationToken)
     {
@@ -99,6 +114,16 @@ public sealed class ActivityExecutions(JournalStore journal, InstanceRunner runn
         }
 
         return false;
+    }
+
+    private static void AddStarts(StoredJournalChunk chunk, IReadOnlySet<int> numbers, Dictionary<int, DateTimeOffset> starts)
+    {
+        var reader = chunk.Read();
+        while (reader.MoveNext())
+        {
+            if (reader.Event == ExecutionEvent.Started && numbers.Contains(reader.ActivityInstance))
+                starts.TryAdd(reader.ActivityInstance, reader.Timestamp);
+        }
     }
 
     private static DateTimeOffset? AddRetries(StoredJournalChunk chunk, int number, DateTimeOffset? previous, List<ExecutionRetry> retries)

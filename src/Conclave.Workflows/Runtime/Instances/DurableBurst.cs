@@ -164,6 +164,22 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// </summary>
     public void WaitAgain() => _isWaitingAgain = true;
 
+    /// <summary>Takes over the log of an instance that comes from elsewhere, and what it has still to do.</summary>
+    public void Restore(IReadOnlyList<StoredJournalChunk> journal)
+    {
+        foreach (var chunk in journal)
+        {
+            var entries = new List<JournalEntry>();
+            JournalChunk.Read(chunk.FirstSequence, chunk.Entries, entries);
+            if (entries.Count > 0)
+                _journal.Add(new JournalWrite(Tenant, Instance.Id, chunk.FirstSequence, entries.Count, chunk.Entries, entries[0].Timestamp));
+        }
+
+        // One that was executing is put into the queue by its commit.
+        if (Instance.SubStatus == WorkflowSubStatus.Pending)
+            FollowUp.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority));
+    }
+
     /// <summary>Notes what somebody did to the instance.</summary>
     public void Operated(string operation, string actor, string? reason, string? details) => _operations.Add(new OperationWrite(
         Tenant, Instance.Id, Instance.Log.Sequence, operation, actor, reason, details, Instance.Time.GetUtcNow()));

@@ -44,28 +44,6 @@ public sealed record InstanceSummary(
     DateTimeOffset UpdatedAt,
     DateTimeOffset? FinishedAt);
 
-/// <summary>Which instances a list shows; null or false asks for nothing.</summary>
-public sealed record InstanceFilter
-{
-    /// <summary>Workflow that they run.</summary>
-    public string? DefinitionId { get; init; }
-
-    /// <summary>Whether they may still run.</summary>
-    public WorkflowStatus? Status { get; init; }
-
-    /// <summary>How they stand.</summary>
-    public WorkflowSubStatus? SubStatus { get; init; }
-
-    /// <summary>Correlation id.</summary>
-    public string? CorrelationId { get; init; }
-
-    /// <summary>The instance that started them.</summary>
-    public string? ParentId { get; init; }
-
-    /// <summary>Whether only those with incidents are shown.</summary>
-    public bool HasIncidents { get; init; }
-}
-
 /// <summary>Place in a list of instances: the last one shown.</summary>
 /// <param name="CreatedAt">When it was created.</param>
 /// <param name="Id">Its id.</param>

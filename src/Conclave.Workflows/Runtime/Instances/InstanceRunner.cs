@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -107,6 +108,22 @@ public sealed partial class InstanceRunner
         foreach (var (instance, priority) in instances)
             AddPending(commit, tenant, instance, priority, null);
         return StoreAsync(commit);
+    }
+
+    /// <summary>Stores an instance as it was written elsewhere, with its journal; what it waits for, it waits for here.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="saved">The instance.</param>
+    /// <param name="cancellationToken">Stops waiting; once the instance is being stored it is waited for.</param>
+    /// <exception cref="WorkflowException">Its version does not exist here.</exception>
+    /// <exception cref="InvalidDataException">Its state or its journal is damaged.</exception>
+    public async Task<CommitOutcome> RestoreAsync(string tenant, SavedInstance saved, CancellationToken cancellationToken)
+    {
+        var workflows = Catalog.Of(tenant);
+        var graph = await workflows.GetGraphAsync(saved.DefinitionVersionId, cancellationToken);
+        var instance = InstanceSerializer.Read(saved.Id, graph, saved.State, workflows.Engine.Time, saved.Large);
+        using var burst = new DurableBurst(this, workflows, instance, 0, isHeld: false, WorkPriority.P2, cancellationToken);
+        burst.Restore(saved.Journal);
+        return await burst.CommitAsync(keepsHold: false, CancellationToken.None);
     }
 
     /// <summary>Reads an instance without taking it; null when it does not exist.</summary>
@@ -482,6 +499,15 @@ public sealed partial class InstanceRunner
     [LoggerMessage(2301, LogLevel.Warning, "The lease of instance {InstanceId} of tenant {Tenant} ran out and somebody else has taken it; its burst is stopped here.")]
     private partial void LogLost(string instanceId, string tenant);
 }
+
+/// <summary>An instance with everything that belongs to it, to be stored elsewhere.</summary>
+/// <param name="Id">Id of the instance.</param>
+/// <param name="DefinitionVersionId">Version that it runs.</param>
+/// <param name="State">State as <see cref="InstanceSerializer"/> wrote it.</param>
+/// <param name="Large">Large values that the state names, by their hash.</param>
+/// <param name="Journal">Its log.</param>
+public sealed record SavedInstance(
+    string Id, string DefinitionVersionId, byte[] State, IReadOnlyDictionary<string, byte[]> Large, IReadOnlyList<StoredJournalChunk> Journal);
 
 /// <summary>How a burst in a request ended.</summary>
 /// <param name="Instance">The instance after the burst.</param>

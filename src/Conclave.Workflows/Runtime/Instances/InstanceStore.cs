@@ -8,7 +8,7 @@ using NpgsqlTypes;
 namespace Conclave.Workflows.Runtime.Instances;
 
 /// <summary>Reads instances, and takes them for a burst. <see cref="GroupCommit"/> writes them.</summary>
-public sealed class InstanceStore(NpgsqlDataSource database)
+public sealed partial class InstanceStore(NpgsqlDataSource database)
 {
     private const string SummaryColumns = """
         id, definition_id, definition_version_id, version, status, sub_status, correlation_id, name, parent_id,
@@ -93,20 +93,8 @@ public sealed class InstanceStore(NpgsqlDataSource database)
         string tenant, InstanceFilter filter, InstanceCursor? after, int limit, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand();
-        var sql = new StringBuilder($"select {SummaryColumns} from conclave.workflow_instance where tenant = $1 and tenant collate \"C\" = $1");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
-        if (filter.DefinitionId is { } definitionId)
-            Where("definition_id =", new NpgsqlParameter<string> { TypedValue = definitionId });
-        if (filter.CorrelationId is { } correlationId)
-            Where("correlation_id =", new NpgsqlParameter<string> { TypedValue = correlationId });
-        if (filter.ParentId is { } parentId)
-            Where("parent_id =", new NpgsqlParameter<string> { TypedValue = parentId });
-        if (filter.Status is { } status)
-            Where("status =", new NpgsqlParameter<short> { TypedValue = (short)status });
-        if (filter.SubStatus is { } subStatus)
-            Where("sub_status =", new NpgsqlParameter<short> { TypedValue = (short)subStatus });
-        if (filter.HasIncidents)
-            sql.Append(" and incident_count > 0");
+        var sql = new StringBuilder($"select {SummaryColumns} from conclave.workflow_instance where ");
+        filter.Write(sql, command.Parameters, tenant);
         if (after is { } cursor)
         {
             command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = cursor.CreatedAt.ToUniversalTime() });
@@ -124,12 +112,6 @@ public sealed class InstanceStore(NpgsqlDataSource database)
         while (await reader.ReadAsync(cancellationToken))
             found.Add(ReadSummary(reader));
         return found;
-
-        void Where(string condition, NpgsqlParameter value)
-        {
-            command.Parameters.Add(value);
-            sql.Append(CultureInfo.InvariantCulture, $" and {condition} ${command.Parameters.Count}");
-        }
     }
 
     /// <summary>Finds the instances that an instance started and that have not ended.</summary>
@@ -208,24 +190,30 @@ public sealed class InstanceStore(NpgsqlDataSource database)
 
     /// <summary>Deletes an instance with everything that belongs to it.</summary>
     /// <returns>Whether it existed.</returns>
-    public async Task<bool> DeleteAsync(string tenant, string id, CancellationToken cancellationToken)
+    public async Task<bool> DeleteAsync(string tenant, string id, CancellationToken cancellationToken) =>
+        await DeleteAsync(tenant, [id], cancellationToken) > 0;
+
+    /// <summary>Deletes instances with everything that belongs to them, all or none.</summary>
+    /// <returns>How many existed.</returns>
+    public async Task<int> DeleteAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken)
     {
         await using var batch = database.CreateBatch();
         foreach (var sql in (ReadOnlySpan<string>)[
-            "delete from conclave.workflow_instance where tenant = $1 and id = $2",
-            "delete from conclave.bookmark where tenant = $1 and instance_id = $2",
-            "delete from conclave.work_item where tenant = $1 and instance_id = $2",
-            "delete from conclave.journal where tenant = $1 and instance_id = $2",
-            "delete from conclave.blob where tenant = $1 and instance_id = $2",
-            "delete from conclave.instance_operation where tenant = $1 and instance_id = $2"])
+            "delete from conclave.workflow_instance where tenant = $1 and id = any($2)",
+            "delete from conclave.bookmark where tenant = $1 and instance_id = any($2)",
+            "delete from conclave.work_item where tenant = $1 and instance_id = any($2)",
+            "delete from conclave.journal where tenant = $1 and instance_id = any($2)",
+            "delete from conclave.blob where tenant = $1 and instance_id = any($2)",
+            "delete from conclave.instance_operation where tenant = $1 and instance_id = any($2)"])
         {
             var command = new NpgsqlBatchCommand(sql);
-            Add(command.Parameters, tenant, id);
+            Add(command.Parameters, tenant);
+            command.Parameters.AddArray(ids, id => id);
             batch.BatchCommands.Add(command);
         }
 
         await batch.ExecuteNonQueryAsync(cancellationToken);
-        return batch.BatchCommands[0].RecordsAffected > 0;
+        return batch.BatchCommands[0].RecordsAffected;
     }
 
     private static InstanceSummary ReadSummary(NpgsqlDataReader reader) => new(

@@ -22,6 +22,9 @@ public enum WorkKind : short
 
     /// <summary>Hand a bookmark that is due much later over to the timers; belongs to no instance.</summary>
     Schedule = 6,
+
+    /// <summary>Carry out a part of a plan to change many instances; belongs to no instance.</summary>
+    Alter = 7,
 }
 
 /// <summary>How urgent work is. Numbers are stored and never change.</summary>

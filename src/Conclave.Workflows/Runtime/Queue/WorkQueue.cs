@@ -23,6 +23,8 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         values ($1, $2, $3, $4, $5, now() + $6, $7, 1)
         """;
 
+    private const string DeadColumns = "id, instance_id, kind, priority, attempt, error, created_at, died_at";
+
     internal const string FinishSql = "delete from conclave.work_item where id = any($1)";
 
     private readonly ConcurrentBag<long> _ids = [];
@@ -220,8 +222,8 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
     /// <param name="cancellationToken">Stops waiting.</param>
     public async Task<List<DeadWork>> ListDeadAsync(string tenant, long? before, int limit, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            select id, instance_id, kind, priority, attempt, error, created_at, died_at
+        await using var command = database.CreateCommand($"""
+            select {DeadColumns}
               from conclave.dead_work_item
              where tenant = $1 and id < $2
              order by id desc
@@ -233,19 +235,53 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         var dead = new List<DeadWork>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
-        {
-            dead.Add(new DeadWork(
-                reader.GetInt64(0),
-                reader.GetString(1),
-                (WorkKind)reader.GetInt16(2),
-                (WorkPriority)reader.GetInt16(3),
-                reader.GetInt32(4),
-                reader.GetString(5),
-                reader.GetFieldValue<DateTimeOffset>(6),
-                reader.GetFieldValue<DateTimeOffset>(7)));
-        }
-
+            dead.Add(ReadDead(reader));
         return dead;
+    }
+
+    /// <summary>Reads a page of dead work, newest first.</summary>
+    /// <param name="tenant">Whose.</param>
+    /// <param name="instanceId">Only that of one instance; null for all.</param>
+    /// <param name="offset">How many come before the page.</param>
+    /// <param name="limit">Most items.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <returns>The page, and how many there are on all pages.</returns>
+    public async Task<(List<DeadWork> Page, long Total)> ReadDeadPageAsync(
+        string tenant, string? instanceId, long offset, int limit, CancellationToken cancellationToken)
+    {
+        await using var batch = database.CreateBatch();
+        var count = new NpgsqlBatchCommand("select count(*) from conclave.dead_work_item where tenant = $1 and ($2::text is null or instance_id = $2)");
+        count.Parameters.AddText(tenant);
+        count.Parameters.AddText(instanceId);
+        batch.BatchCommands.Add(count);
+        var page = new NpgsqlBatchCommand($"""
+            select {DeadColumns} from conclave.dead_work_item
+             where tenant = $1 and ($2::text is null or instance_id = $2)
+             order by id desc offset $3 limit $4
+            """);
+        page.Parameters.AddText(tenant);
+        page.Parameters.AddText(instanceId);
+        page.Parameters.Add(new NpgsqlParameter<long> { TypedValue = offset });
+        page.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        batch.BatchCommands.Add(page);
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        var total = reader.GetInt64(0);
+        await reader.NextResultAsync(cancellationToken);
+        var dead = new List<DeadWork>();
+        while (await reader.ReadAsync(cancellationToken))
+            dead.Add(ReadDead(reader));
+        return (dead, total);
+    }
+
+    /// <summary>Finds dead work; null when it is not there.</summary>
+    public async Task<DeadWork?> FindDeadAsync(string tenant, long id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"select {DeadColumns} from conclave.dead_work_item where tenant = $1 and id = $2");
+        command.Parameters.AddText(tenant);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = id });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? ReadDead(reader) : null;
     }
 
     /// <summary>Counts the work of a tenant; of all tenants when it is null.</summary>
@@ -303,4 +339,14 @@ public sealed class WorkQueue(NpgsqlDataSource database, WorkSignal signal)
         parameters.AddArray(work, w => w.Bookmark);
         parameters.AddArray(work, w => w.Payload);
     }
+
+    private static DeadWork ReadDead(NpgsqlDataReader reader) => new(
+        reader.GetInt64(0),
+        reader.GetString(1),
+        (WorkKind)reader.GetInt16(2),
+        (WorkPriority)reader.GetInt16(3),
+        reader.GetInt32(4),
+        reader.GetString(5),
+        reader.GetFieldValue<DateTimeOffset>(6),
+        reader.GetFieldValue<DateTimeOffset>(7));
 }

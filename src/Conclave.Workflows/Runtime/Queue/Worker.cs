@@ -31,7 +31,7 @@ public sealed partial class Worker(
     /// <returns>Whether it was resumed and nothing of it can be lost any more; the burst may go on. Else nothing has happened.</returns>
     internal async Task<bool> TryResumeAsync(WaitingInstance found, object? input, WorkPriority priority)
     {
-        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking)
+        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking || pause.IsPaused)
         {
             Release();
             return false;
@@ -41,6 +41,9 @@ public sealed partial class Worker(
         _ = ResumeAsync(found, input, priority, stored);
         return await stored.Task;
     }
+
+    /// <summary>Carries out a part of a plan to change many instances: tenant and plan.</summary>
+    public Func<string, string, CancellationToken, Task>? Alter { get; init; }
 
     /// <summary>Number of claims that are being worked on.</summary>
     public int RunningCount => _running;
@@ -180,6 +183,9 @@ public sealed partial class Worker(
                     await schedule(work.Tenant, instanceId, bookmark, dueAt, cancellationToken);
                 else
                     await queue.EnqueueAsync([new NewWork(work.Tenant, instanceId, WorkKind.Resume, work.Priority, dueAt, null, bookmark)], cancellationToken);
+                break;
+            case WorkKind.Alter when Alter is { } alter:
+                await alter(work.Tenant, (string)WorkPayload.ReadInput(work.Payload)!, cancellationToken);
                 break;
             default:
                 throw new InvalidDataException($"Work of kind {(int)work.Kind} is from a newer version of the program.");

@@ -111,6 +111,15 @@ public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner r
         return reader.GetBoolean(5) && !await reader.ReadAsync(cancellationToken) ? found : null;
     }
 
+    /// <summary>Resumes a bookmark through the queue. Nothing happens when it is gone by then.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instanceId">The instance that waits.</param>
+    /// <param name="bookmark">Number of the bookmark.</param>
+    /// <param name="input">What the activity is to receive; a workflow value.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public Task ResumeAsync(string tenant, string instanceId, int bookmark, object? input, CancellationToken cancellationToken) =>
+        runner.Queue.EnqueueAsync([new NewWork(tenant, instanceId, WorkKind.Resume, WorkPriority.P1, null, WorkPayload.Of(input), bookmark)], cancellationToken);
+
     private async Task<IReadOnlyList<string>> StartAsync(Stimulus stimulus, CancellationToken cancellationToken)
     {
         var workflows = runner.Catalog.Of(stimulus.Tenant);

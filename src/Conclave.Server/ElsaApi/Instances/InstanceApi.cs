@@ -1,0 +1,26 @@
+namespace Conclave.Server.ElsaApi.Instances;
+
+/// <summary>Elsa's API around instances: lists, journals, executions of activities, operations, stimuli and the workers.</summary>
+internal static class InstanceApi
+{
+    /// <summary>Right to see instances.</summary>
+    public const string Read = "read:workflow-instances";
+
+    /// <summary>Right to change instances.</summary>
+    public const string Write = "write:workflow-instances";
+
+    /// <summary>Maps the endpoints.</summary>
+    public static void Map(RouteGroupBuilder group)
+    {
+        InstanceEndpoints.Map(group);
+        JournalEndpoints.Map(group);
+        ExecutionEndpoints.Map(group);
+        ResilienceEndpoints.Map(group);
+        CancelEndpoints.Map(group);
+        TransferEndpoints.Map(group);
+        StimulusEndpoints.Map(group);
+        DeadLetterEndpoints.Map(group);
+        AlterationEndpoints.Map(group);
+        AdminEndpoints.Map(group);
+    }
+}
