@@ -40,7 +40,6 @@ if (options.IsWeb)
 {
     app.UseMiddleware<StartupGate>();
     app.UseAuthentication();
-    app.UseElsaHubTokens();
     app.UseAuthorization();
     app.MapConclaveApi();
     app.MapElsaApi();

@@ -19,9 +19,6 @@ public static class ElsaApi
         return services;
     }
 
-    /// <summary>Recognises connections of the hub; comes between authentication and authorization.</summary>
-    public static void UseElsaHubTokens(this WebApplication app) => HubEndpoints.UseTokens(app);
-
     /// <summary>Maps the API.</summary>
     public static void MapElsaApi(this WebApplication app)
     {

@@ -80,32 +80,35 @@ public sealed class ExecutionTests(SharedServer shared)
     }
 
     [Fact]
-    public async Task Records_Faulted_ThenRetried_AreNoLongerFaulted()
+    public async Task Records_FaultedAndRetried_TellBothExecutions()
     {
-        await _server.PublishAsync(_id, Flows.Of(
-            "Faulty",
-            Sequence("s", Event($"{_id}"), Activity("SetVariable", "f", ("variable", new JsonObject { ["id"] = "n", ["name"] = "n" }), ("value", Flows.JavaScript("if (getOk() === 'no') throw new Error('broken'); return 'done'")))),
-            Variable("n", "String"),
-            Variable("ok", "String", "no")));
+        var faulty = Activity("SetVariable", "f", ("variable", new JsonObject { ["id"] = "n", ["name"] = "n" }), ("value", Flows.JavaScript("if (getOk() === 'no') throw new Error('broken'); return 'done'")));
+        await _server.PublishAsync(_id, Flows.Of("Faulty", Activity("Parallel", "p", ("activities", new JsonArray(Event(_id), faulty))), Variable("n", "String"), Variable("ok", "String", "no"))
+            .With(("options", new JsonObject { ["incidentStrategyType"] = "ContinueWithIncidentsStrategy" })));
         var id = await _server.StartAsync(_id);
         await _server.UntilAsync(id, "Suspended");
-        await _server.PostAsync($"/api/events/{_id}", "{}");
-        await _server.UntilAsync(id, "Faulted");
 
-        var faulted = Assert.Single(await _server.ItemsAsync($"/elsa/api/activity-executions/list?WorkflowInstanceId={id}&ActivityNodeId=Workflow1:s:f"));
+        var faulted = Assert.Single(await RecordsAsync());
         Assert.Equal(("Faulted", "1"), (faulted.Text("status"), faulted.Text("aggregateFaultCount")));
         Assert.Contains("broken", faulted.GetProperty("exception").Text("message"), StringComparison.Ordinal);
         Assert.False(faulted.TryGetProperty("completedAt", out _));
-        Assert.Equal((true, 1), await StatsAsync("Workflow1:s:f"));
+        Assert.Equal((true, 1), await StatsAsync("Workflow1:p:f"));
         // What is around it counts the fault, and did not fault.
-        Assert.Equal((false, 1), await StatsAsync("Workflow1:s"));
-        var result = Assert.Single((await _server.PostAsync("/elsa/api/alterations/workflows/retry", $$"""{ "workflowInstanceIds": ["{{id}}"], "activityIds": ["f"] }""")).GetProperty("results").EnumerateArray());
+        Assert.Equal((false, 1), await StatsAsync("Workflow1:p"));
+        Assert.Equal("False", await RetryAsync("nothing"));
+        Assert.Equal("True", await RetryAsync("f"));
+        Assert.Equal((true, 2), await StatsAsync("Workflow1:p:f"));
+        await _server.PostAsync($"/elsa/api/workflow-instances/{id}/variables", """{ "variables": [{ "id": "ok", "value": "yes" }] }""");
+        Assert.Equal("True", await RetryAsync("f"));
 
-        Assert.Equal((id, "True"), (result.Text("workflowInstanceId"), result.Text("isSuccessful")));
-        var again = await _server.ItemsAsync($"/elsa/api/activity-executions/list?WorkflowInstanceId={id}&ActivityNodeId=Workflow1:s:f");
-        Assert.Equal(["Faulted", "Faulted"], again.Select(r => r.Text("status")));
-        Assert.Equal((true, 2), await StatsAsync("Workflow1:s:f"));
+        Assert.Equal(["Faulted", "Faulted", "Completed"], (await RecordsAsync()).Select(r => r.Text("status")));
+        Assert.Equal((false, 2), await StatsAsync("Workflow1:p:f"));
         return;
+
+        Task<List<JsonElement>> RecordsAsync() => _server.ItemsAsync($"/elsa/api/activity-executions/list?WorkflowInstanceId={id}&ActivityNodeId=Workflow1:p:f");
+
+        async Task<string> RetryAsync(string activity) => Assert.Single((await _server.PostAsync(
+            "/elsa/api/alterations/workflows/retry", $$"""{ "workflowInstanceIds": ["{{id}}"], "activityIds": ["{{activity}}"] }""")).GetProperty("results").EnumerateArray()).Text("isSuccessful");
 
         async Task<(bool, int)> StatsAsync(string nodeId)
         {

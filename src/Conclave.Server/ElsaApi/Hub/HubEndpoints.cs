@@ -16,22 +16,12 @@ internal static class HubEndpoints
         services.AddSignalR(options => options.MaximumReceiveMessageSize = 16 * 1024)
             .AddJsonProtocol(json => json.PayloadSerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull);
         services.AddSingleton<InstanceUpdates>();
-        services.AddSingleton<HubTokens>();
-    }
-
-    /// <summary>Recognises connections by what they negotiated; comes between authentication and authorization.</summary>
-    public static void UseTokens(WebApplication app)
-    {
-        var tokens = app.Services.GetRequiredService<HubTokens>();
-        app.UseWhen(
-            context => Array.Exists(Paths, path => context.Request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase)),
-            branch => branch.Use(tokens.HandleAsync));
     }
 
     /// <summary>Maps the hub.</summary>
     public static void Map(IEndpointRouteBuilder app)
     {
         foreach (var path in Paths)
-            app.MapHub<WorkflowInstanceHub>(path).RequirePermission(InstanceApi.Read, "read:*");
+            app.MapHub<WorkflowInstanceHub>(path).RequireHubPermission(InstanceApi.Read, "read:*");
     }
 }

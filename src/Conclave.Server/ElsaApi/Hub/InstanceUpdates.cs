@@ -53,8 +53,11 @@ internal sealed partial class InstanceUpdates(ServerRuntime server, IHubContext<
 
         await hub.Groups.AddToGroupAsync(connectionId, GroupOf(tenant, id), cancellationToken);
         if (isNew)
+        {
             Enter((tenant, id));
-        await server.Runtime.Watch.WatchAsync(tenant, id, cancellationToken);
+            await server.Runtime.Watch.WatchAsync(tenant, id, cancellationToken);
+        }
+
         // From here on nothing is missed; what happened between the client's last request and now is told at once.
         await TellOneAsync(connectionId, tenant, id, cancellationToken);
     }

@@ -13,10 +13,10 @@ internal static class AdminEndpoints
     {
         group.MapGet("/package/version", VersionAsync).AllowAnonymous();
         var workers = group.MapGroup("/admin/workflow-runtime");
-        workers.MapGet("/status", StatusAsync).RequirePermission("read:workflow-runtime", "manage:workflow-runtime");
-        workers.MapPost("/pause", (HttpContext context) => PauseAsync(context, drains: false)).RequirePermission("manage:workflow-runtime");
-        workers.MapPost("/resume", ResumeAsync).RequirePermission("manage:workflow-runtime");
-        workers.MapPost("/force-drain", (HttpContext context) => PauseAsync(context, drains: true)).RequirePermission("manage:workflow-runtime");
+        workers.MapGet("/status", StatusAsync).RequirePermission("read:queue");
+        workers.MapPost("/pause", (HttpContext context) => PauseAsync(context, drains: false)).RequirePermission("write:queue");
+        workers.MapPost("/resume", ResumeAsync).RequirePermission("write:queue");
+        workers.MapPost("/force-drain", (HttpContext context) => PauseAsync(context, drains: true)).RequirePermission("write:queue");
     }
 
     private static Task VersionAsync(HttpContext context) => context.WriteJsonAsync(writer =>

@@ -9,8 +9,12 @@ namespace Conclave.Server.ElsaApi.Instances;
 /// <summary>Changes to instances: cancel, set a variable, migrate, run faulted activities again.</summary>
 internal static class AlterationEndpoints
 {
-    private const string Run = "run:alterations";
-    private const string Read = "read:alterations";
+    /// <summary>Any of them lets somebody come this far; each change needs its own.</summary>
+    private static readonly string[] AnyChange = [InstanceApi.Write, Cancel, Migrate, Retry];
+
+    private const string Cancel = "cancel:workflow-instances";
+    private const string Migrate = "migrate:workflow-instances";
+    private const string Retry = "retry:workflow-instances";
 
     /// <summary>Most instances that one request changes while its caller waits; a plan has no limit.</summary>
     private const int MostAtOnce = 1_000;
@@ -20,17 +24,19 @@ internal static class AlterationEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var alterations = group.MapGroup("/alterations");
-        alterations.MapPost("/submit", SubmitAsync).RequirePermission(Run);
-        alterations.MapPost("/run", RunAsync).RequirePermission(Run);
-        alterations.MapPost("/dry-run", DryRunAsync).RequirePermission(Run, Read);
-        alterations.MapPost("/workflows/retry", RetryAsync).RequirePermission(Run);
-        alterations.MapGet("/{id}", GetAsync).RequirePermission(Read, Run);
+        alterations.MapPost("/submit", SubmitAsync).RequirePermission(AnyChange);
+        alterations.MapPost("/run", RunAsync).RequirePermission(AnyChange);
+        alterations.MapPost("/dry-run", DryRunAsync).RequirePermission(InstanceApi.Read);
+        alterations.MapPost("/workflows/retry", RetryAsync).RequirePermission(Retry);
+        alterations.MapGet("/{id}", GetAsync).RequirePermission(InstanceApi.Read);
     }
 
     private static async Task SubmitAsync(HttpContext context)
     {
         var body = await context.ReadObjectAsync();
         ElsaQuery.TryGet(body, "alterations", out var alterations);
+        if (!IsAllowed(context, Alteration.ReadList(alterations)))
+            return;
         ElsaQuery.TryGet(body, "filter", out var filter);
         var id = JsonText.CheckName("id", ElsaQuery.TextOf(body, "id"));
         var planId = await context.Runtime().Alterations.SubmitAsync(context.Tenant(), id, alterations, ReadFilter(filter), context.Actor(), context.RequestAborted);
@@ -46,7 +52,24 @@ internal static class AlterationEndpoints
     {
         var body = await context.ReadObjectAsync();
         ElsaQuery.TryGet(body, "alterations", out var given);
-        await AlterAsync(context, body, Alteration.ReadList(given));
+        var alterations = Alteration.ReadList(given);
+        if (IsAllowed(context, alterations))
+            await AlterAsync(context, body, alterations);
+    }
+
+    /// <summary>Whether the caller has the right to each change; answers 403 when not.</summary>
+    private static bool IsAllowed(HttpContext context, IReadOnlyList<Alteration> alterations)
+    {
+        var isAllowed = alterations.All(a => context.User.Has(a switch
+        {
+            Alteration.Cancel => Cancel,
+            Alteration.Migrate => Migrate,
+            Alteration.Retry => Retry,
+            _ => InstanceApi.Write,
+        }));
+        if (!isAllowed)
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+        return isAllowed;
     }
 
     private static async Task RetryAsync(HttpContext context)

@@ -15,11 +15,11 @@ internal static class DeadLetterEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var letters = group.MapGroup("/bookmark-queue/dead-letters");
-        letters.MapGet("/", ListAsync).RequirePermission("read:bookmark-queue-dead-letters", InstanceApi.Read);
-        letters.MapPost("/", ListAsync).RequirePermission("read:bookmark-queue-dead-letters", InstanceApi.Read);
-        letters.MapGet("/{id}", GetAsync).RequirePermission("read:bookmark-queue-dead-letters", InstanceApi.Read);
-        letters.MapDelete("/{id}", DeleteAsync).RequirePermission("delete:bookmark-queue-dead-letters", InstanceApi.Write);
-        letters.MapPost("/{id}/replay", ReplayAsync).RequirePermission("replay:bookmark-queue-dead-letters", InstanceApi.Write);
+        letters.MapGet("/", ListAsync).RequirePermission("read:queue");
+        letters.MapPost("/", ListAsync).RequirePermission("read:queue");
+        letters.MapGet("/{id}", GetAsync).RequirePermission("read:queue");
+        letters.MapDelete("/{id}", DeleteAsync).RequirePermission("write:queue");
+        letters.MapPost("/{id}/replay", ReplayAsync).RequirePermission("write:queue");
     }
 
     private static async Task ListAsync(HttpContext context)

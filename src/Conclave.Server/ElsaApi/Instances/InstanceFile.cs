@@ -76,7 +76,7 @@ internal static class InstanceFile
         try
         {
             return new SavedInstance(
-                saved.GetProperty("id").GetString()!,
+                IdOf(file, saved),
                 saved.GetProperty("definitionVersionId").GetString()!,
                 saved.GetProperty("state").GetBytesFromBase64(),
                 saved.GetProperty("values").EnumerateObject().ToDictionary(v => v.Name, v => v.Value.GetBytesFromBase64()),
@@ -87,6 +87,11 @@ internal static class InstanceFile
             throw ApiException.Bad($"'{file}' is damaged: {exception.Message}");
         }
     }
+
+    private static string IdOf(string file, JsonElement saved) =>
+        saved.GetProperty("id").GetString() is { Length: > 0 and <= 200 } id && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '~')
+            ? id
+            : throw ApiException.Bad($"'{file}': the id of an instance has 1 to 200 letters, digits and -_.~ characters.");
 
     /// <summary>Stores what a file holds.</summary>
     /// <exception cref="ApiException">It cannot be stored here.</exception>

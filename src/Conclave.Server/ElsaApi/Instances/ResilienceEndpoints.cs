@@ -12,8 +12,8 @@ internal static class ResilienceEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/resilience/strategies", ListAsync).RequirePermission("read:resilience:strategies", "read:activity-descriptors");
-        group.MapGet("/resilience/retries/{activityInstanceId}", RetriesAsync).RequirePermission("read:resilience:retries", "read:activity-execution");
+        group.MapGet("/resilience/strategies", ListAsync).RequirePermission("read:activity-descriptors");
+        group.MapGet("/resilience/retries/{activityInstanceId}", RetriesAsync).RequirePermission("read:activity-execution");
     }
 
     /// <summary>Writes a strategy as Elsa's client reads it.</summary>

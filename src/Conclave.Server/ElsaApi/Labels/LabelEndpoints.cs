@@ -11,13 +11,13 @@ internal static class LabelEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/labels", ListAsync).RequirePermission("read:labels");
-        group.MapPost("/labels", (HttpContext context, LabelStore labels) => SaveAsync(context, null, labels)).RequirePermission("create:labels", "write:labels");
-        group.MapGet("/labels/{id}", GetAsync).RequirePermission("read:labels");
-        group.MapPost("/labels/{id}", (HttpContext context, string id, LabelStore labels) => SaveAsync(context, id, labels)).RequirePermission("update:labels", "write:labels");
-        group.MapDelete("/labels/{id}", DeleteAsync).RequirePermission("delete:labels", "write:labels");
-        group.MapGet("/workflow-definitions/{versionId}/labels", ReadOfVersionAsync).RequirePermission("read:workflow-definition-labels", "read:workflow-definitions");
-        group.MapPost("/workflow-definitions/{versionId}/labels", ReplaceOfVersionAsync).RequirePermission("update:workflow-definition-labels", "write:workflow-definitions");
+        group.MapGet("/labels", ListAsync).RequirePermission("read:workflow-definitions");
+        group.MapPost("/labels", (HttpContext context, LabelStore labels) => SaveAsync(context, null, labels)).RequirePermission("write:workflow-definitions");
+        group.MapGet("/labels/{id}", GetAsync).RequirePermission("read:workflow-definitions");
+        group.MapPost("/labels/{id}", (HttpContext context, string id, LabelStore labels) => SaveAsync(context, id, labels)).RequirePermission("write:workflow-definitions");
+        group.MapDelete("/labels/{id}", DeleteAsync).RequirePermission("write:workflow-definitions");
+        group.MapGet("/workflow-definitions/{versionId}/labels", ReadOfVersionAsync).RequirePermission("read:workflow-definitions");
+        group.MapPost("/workflow-definitions/{versionId}/labels", ReplaceOfVersionAsync).RequirePermission("write:workflow-definitions");
     }
 
     private static async Task ListAsync(HttpContext context, LabelStore labels)

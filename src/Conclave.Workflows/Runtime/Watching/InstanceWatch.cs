@@ -41,9 +41,9 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
         var key = new InstanceKey(tenant, id);
         lock (_mine)
             _mine.GetOrAdd(key, _ => new Look()).Count++;
-        await AnnounceAsync([key], cancellationToken);
         if (_checking is null)
             _ = LazyInitializer.EnsureInitialized(ref _checking, () => Task.Run(CheckAsync));
+        await AnnounceAsync([key], cancellationToken);
     }
 
     /// <summary>Looks away; called as often as <see cref="WatchAsync"/>.</summary>
