@@ -79,7 +79,7 @@ internal static class TestRun
         Assert.Equal(state, Store(restored));
         var sequence = restored.Log.Sequence;
         foreach (var entry in instance.Log.Entries)
-            restored.Log.Add(entry.Timestamp, entry.NodeIndex, entry.ActivityInstance, entry.Event, entry.Details);
+            restored.Log.Add(entry.Timestamp, entry.NodeIndex, entry.ActivityInstance, entry.Event, entry.Details, entry.ParentInstance);
         restored.Log.Sequence = sequence;
         restored.EffectList.AddRange(instance.TakeEffects());
         return restored;

@@ -3,13 +3,14 @@ using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Runtime.Instances;
 
 namespace Conclave.Server.ElsaApi.Instances;
 
 /// <summary>Instances: list, read, state, variables.</summary>
 internal static class InstanceEndpoints
 {
-    /// <summary>Items after which a list is sent on, so that one without pages needs little memory.</summary>
+    /// <summary>Items after which a list without pages is sent on.</summary>
     private const int FlushAfter = 1_000;
 
     public static void Map(RouteGroupBuilder group)
@@ -25,32 +26,51 @@ internal static class InstanceEndpoints
     private static async Task ListAsync(HttpContext context)
     {
         var query = InstanceQuery.Read(context, await context.ReadObjectAsync());
-        var instances = context.Runtime().Instances;
         // Workflows that are part of the system have no instances that are told apart.
-        var total = query.IsSystem ? 0 : await instances.CountAsync(context.Tenant(), query.Filter, context.RequestAborted);
+        if (query.IsSystem)
+            await WriteListAsync(context, [], 0);
+        else if (query.Page is { } page)
+        {
+            var (instances, total) = await context.Runtime().Instances.ReadPageAsync(
+                context.Tenant(), query.Filter, query.Order, query.Descending, page.Offset, page.Size, context.RequestAborted);
+            await WriteListAsync(context, instances, total);
+        }
+        else
+            await WriteAllAsync(context, query);
+    }
+
+    private static Task WriteListAsync(HttpContext context, IReadOnlyList<InstanceSummary> instances, long total) => context.WriteJsonAsync(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("items");
+        foreach (var instance in instances)
+            InstanceJson.Write(writer, instance);
+        writer.WriteEndArray();
+        writer.WriteNumber("totalCount", total);
+        writer.WriteEndObject();
+    });
+
+    /// <summary>Writes a list without pages while it is read, so that it needs little memory.</summary>
+    private static async Task WriteAllAsync(HttpContext context, InstanceQuery query)
+    {
         var response = context.Response;
         response.ContentType = "application/json; charset=utf-8";
         response.Headers.CacheControl = "no-store";
         await using var writer = new Utf8JsonWriter(response.BodyWriter);
         writer.WriteStartObject();
         writer.WriteStartArray("items");
-        if (total > 0)
+        var count = 0L;
+        await foreach (var instance in context.Runtime().Instances.ReadAllAsync(context.Tenant(), query.Filter, query.Order, query.Descending, context.RequestAborted))
         {
-            var count = 0;
-            await foreach (var instance in instances.ReadPageAsync(
-                context.Tenant(), query.Filter, query.Order, query.Descending, query.Page?.Offset ?? 0, query.Page?.Size, context.RequestAborted))
-            {
-                InstanceJson.Write(writer, instance);
-                if (++count % FlushAfter == 0)
-                {
-                    await writer.FlushAsync(context.RequestAborted);
-                    await response.BodyWriter.FlushAsync(context.RequestAborted);
-                }
-            }
+            InstanceJson.Write(writer, instance);
+            if (++count % FlushAfter != 0)
+                continue;
+            await writer.FlushAsync(context.RequestAborted);
+            await response.BodyWriter.FlushAsync(context.RequestAborted);
         }
 
         writer.WriteEndArray();
-        writer.WriteNumber("totalCount", total);
+        writer.WriteNumber("totalCount", count);
         writer.WriteEndObject();
     }
 

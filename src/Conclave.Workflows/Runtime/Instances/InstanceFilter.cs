@@ -117,9 +117,9 @@ public sealed record InstanceFilter
             time.Write(sql, parameters);
         if (Search is { Length: > 0 } search)
         {
-            parameters.Add(new NpgsqlParameter<string> { TypedValue = $"%{Escape(search)}%" });
-            var place = parameters.Count;
-            sql.Append(CultureInfo.InvariantCulture, $" and (name ilike ${place} or definition_id ilike ${place} or id ilike ${place} or correlation_id ilike ${place} or definition_version_id ilike ${place})");
+            // One text, put into small letters once: five comparisons that ignore case take five times as long.
+            parameters.Add(new NpgsqlParameter<string> { TypedValue = $"%{Escape(search.ToLowerInvariant())}%" });
+            sql.Append(CultureInfo.InvariantCulture, $" and lower(concat_ws(chr(31), name, correlation_id, id, definition_id, definition_version_id)) like ${parameters.Count}");
         }
 
         void IsText(string column, string? value)

@@ -104,9 +104,7 @@ public sealed partial class InstanceStore(NpgsqlDataSource database)
 
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
         sql.Append(CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${command.Parameters.Count}");
-#pragma warning disable CA2100    // Only names of columns and numbers of parameters were put together.
-        command.CommandText = sql.ToString();
-#pragma warning restore CA2100
+        SetText(command, sql);
         var found = new List<InstanceSummary>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))

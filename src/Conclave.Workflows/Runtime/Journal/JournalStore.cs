@@ -31,6 +31,9 @@ public sealed record InstanceOperation(long Sequence, string Operation, string A
 /// <summary>Reads the journal, and keeps its partitions.</summary>
 public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider time, ILogger<JournalStore> logger)
 {
+    // A part has up to 1,024 entries.
+    private const int PageSize = 16;
+
     /// <summary>Reads entries of an instance, oldest first.</summary>
     /// <param name="tenant">Owner of the instance.</param>
     /// <param name="instanceId">The instance.</param>
@@ -54,7 +57,7 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
         return found;
     }
 
-    /// <summary>Reads the log of an instance as it is stored, oldest first, one part in memory at a time.</summary>
+    /// <summary>Reads the log of an instance as it is stored, oldest first, a few parts in memory at a time.</summary>
     /// <param name="tenant">Owner of the instance.</param>
     /// <param name="instanceId">The instance.</param>
     /// <param name="after">Only parts with entries of a larger sequence number; -1 for all.</param>
@@ -62,17 +65,36 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
     public async IAsyncEnumerable<StoredJournalChunk> ReadChunksAsync(
         string tenant, string instanceId, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        for (var last = -1L; ;)
+        {
+            // No connection is held while the caller works with what it got, which may need one itself.
+            var page = await ReadPageAsync(tenant, instanceId, after, last, cancellationToken);
+            foreach (var chunk in page)
+                yield return chunk;
+            if (page.Count < PageSize)
+                yield break;
+            last = page[^1].FirstSequence;
+        }
+    }
+
+    private async Task<List<StoredJournalChunk>> ReadPageAsync(
+        string tenant, string instanceId, long after, long last, CancellationToken cancellationToken)
+    {
         await using var command = database.CreateCommand("""
             select first_sequence, entries from conclave.journal
-             where tenant = $1 and instance_id = $2 and first_sequence + count > $3
-             order by first_sequence
+             where tenant = $1 and instance_id = $2 and first_sequence + count > $3 and first_sequence > $4
+             order by first_sequence limit $5
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = instanceId });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after + 1 });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = last });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = PageSize });
+        var page = new List<StoredJournalChunk>();
         await using var reader = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
-            yield return new StoredJournalChunk(reader.GetInt64(0), reader.GetFieldValue<byte[]>(1));
+            page.Add(new StoredJournalChunk(reader.GetInt64(0), reader.GetFieldValue<byte[]>(1)));
+        return page;
     }
 
     /// <summary>Reads what people did to an instance, oldest first.</summary>

@@ -44,6 +44,8 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
         if (_checking is null)
             _ = LazyInitializer.EnsureInitialized(ref _checking, () => Task.Run(CheckAsync));
         await AnnounceAsync([key], cancellationToken);
+        // What changes from here on is told; a process that has not heard of the announcement yet may miss something, which the next look finds.
+        await LookAsync([key], tells: false, cancellationToken);
     }
 
     /// <summary>Looks away; called as often as <see cref="WatchAsync"/>.</summary>
@@ -186,7 +188,7 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
                     announced = time.GetTimestamp();
                 }
 
-                await FindMissedAsync(keys);
+                await LookAsync(keys, tells: true, _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -199,7 +201,7 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
         }
     }
 
-    private async Task FindMissedAsync(InstanceKey[] keys)
+    private async Task LookAsync(InstanceKey[] keys, bool tells, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             select i.tenant, i.id, i.updated_at from unnest($1, $2) as w(tenant, id)
@@ -207,15 +209,14 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
             """);
         command.Parameters.AddArray(keys, k => k.Tenant);
         command.Parameters.AddArray(keys, k => k.Id);
-        await using var reader = await command.ExecuteReaderAsync(_stop.Token);
-        while (await reader.ReadAsync(_stop.Token))
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
         {
             var key = new InstanceKey(reader.GetString(0), reader.GetString(1));
             if (!_mine.TryGetValue(key, out var look))
                 continue;
             var updatedAt = reader.GetFieldValue<DateTimeOffset>(2);
-            // The first look cannot know what was seen before it.
-            var isMissed = look.UpdatedAt != updatedAt && !look.WasTold;
+            var isMissed = tells && look.UpdatedAt != updatedAt && !look.WasTold;
             look.UpdatedAt = updatedAt;
             look.WasTold = false;
             if (isMissed)
