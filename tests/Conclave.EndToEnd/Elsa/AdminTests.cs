@@ -31,21 +31,26 @@ public sealed class AdminTests(SharedServer shared)
         await using var server = await ServerProcess.StartAsync();
         var id = SharedServer.NewId();
         await server.PublishAsync(id, Flows.Waiting(id));
+        var waiting = await server.StartAsync(id);
+        await server.UntilAsync(waiting, "Suspended");
         Assert.Equal("True", (await server.GetAsync("/elsa/api/admin/workflow-runtime/status")).GetProperty("state").Text("isAcceptingNewWork"));
 
         var paused = await server.PostAsync("/elsa/api/admin/workflow-runtime/pause", """{ "reason": "upgrade" }""");
         var started = await server.StartAsync(id);
+        (await server.CallAsync($"POST /elsa/api/events/{id}/trigger", $$"""{ "workflowInstanceId": "{{waiting}}" }""")).Is(200);
 
         Assert.Equal(["reason", "isAcceptingNewWork", "pausedAt", "pauseRequestedBy", "pauseReason"], paused.GetProperty("state").EnumerateObject().Select(p => p.Name));
         Assert.Equal(["state", "sources", "activeExecutionCycleCount"], paused.EnumerateObject().Select(p => p.Name));
-        await ServerProcess.UntilAsync(async () => (await server.GetAsync("/api/queue")).GetProperty("due").GetInt32() == 1, "its work waits");
+        await ServerProcess.UntilAsync(async () => (await server.GetAsync("/api/queue")).GetProperty("due").GetInt32() == 2, "the start and the event wait");
         // A worker looks every second.
         await Task.Delay(TimeSpan.FromSeconds(2));
         Assert.Equal("Pending", (await server.GetAsync($"/api/instances/{started}")).Text("subStatus"));
+        Assert.Equal("Suspended", (await server.GetAsync($"/api/instances/{waiting}")).Text("subStatus"));
         await server.PostAsync("/elsa/api/admin/workflow-runtime/force-drain", "{}");
         var resumed = await server.PostAsync("/elsa/api/admin/workflow-runtime/resume", "{}");
         Assert.Equal("""{"reason":"None","isAcceptingNewWork":true}""", resumed.GetProperty("state").GetRawText());
         await server.UntilAsync(started, "Suspended");
+        await server.UntilAsync(waiting, "Finished");
     }
 
     [Fact]
