@@ -1,0 +1,1 @@
+-- Kept free: this script comes with another part.
