@@ -34,7 +34,6 @@ builder.Services.AddAccounts(options);
 builder.Services.AddConclaveApi();
 builder.Services.AddElsaApi();
 builder.Services.AddWebhooks();
-builder.Services.AddCors();
 
 var app = builder.Build();
 if (options.IsWeb)

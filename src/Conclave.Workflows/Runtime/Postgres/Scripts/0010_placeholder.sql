@@ -1,1 +1,0 @@
--- Kept free: this script comes with another part.
