@@ -76,6 +76,7 @@ internal static class WorkflowEndpoints
     private static async Task SaveAsync(HttpContext context, string definitionId)
     {
         var given = WorkflowDefinitionReader.Read(await context.ReadBodyAsync());
+        CodeRights.Demand(context, given);
         var publish = context.Query("publish") is { } text && (bool.TryParse(text, out var isTrue)
             ? isTrue
             : throw ApiException.Bad($"'publish' must be true or false; it is '{text}'."));
@@ -225,7 +226,15 @@ internal static class WorkflowEndpoints
     }
 
     /// <summary>Reads uploaded definitions: one, a list, a zip, or several files in a form.</summary>
+    /// <exception cref="ApiException">The caller may not bring them in.</exception>
     internal static async Task<IReadOnlyList<PackagedDefinition>> ReadPackageAsync(HttpContext context)
+    {
+        var package = await ReadUploadAsync(context);
+        CodeRights.Demand(context, package);
+        return package;
+    }
+
+    private static async Task<IReadOnlyList<PackagedDefinition>> ReadUploadAsync(HttpContext context)
     {
         if (!context.Request.HasFormContentType)
             return await DefinitionPackage.ReadAsync("body", new MemoryStream(await context.ReadBodyAsync()), PackageLimits.Default, context.RequestAborted);

@@ -20,7 +20,7 @@ public sealed partial class AccountServer : IAsyncLifetime
     internal NpgsqlDataSource Database => _database.Source;
 
     internal static string[] Settings(string connectionString) =>
-        [$"ConnectionStrings:Conclave={connectionString}", "Accounts:AttemptsPerMinute=100000", "Accounts:SessionCheck=0", "Accounts:LockoutTime=01:00:00"];
+        [$"ConnectionStrings:Conclave={connectionString}", "Accounts:AttemptsPerMinute=100000", "Accounts:SessionCheck=0", "Accounts:LockoutTime=01:00:00", "Scripting:AllowCSharp=true"];
 
     /// <summary>The token of the set-up link that a server told.</summary>
     internal static async Task<string> SetupTokenAsync(ServerProcess server)

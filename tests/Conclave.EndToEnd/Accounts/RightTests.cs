@@ -84,6 +84,24 @@ public sealed class RightTests(AccountServer shared)
         }
     }
 
+    /// <summary>C# runs with the server's rights: to write workflows is not enough for it, whichever way it comes in.</summary>
+    [Fact]
+    public async Task CSharp_IsBroughtInOnlyByThoseWhoHaveItsRight()
+    {
+        const string Root = """{ "id": "run", "type": "Elsa.RunCSharp", "version": 1, "script": { "typeName": "String", "expression": { "type": "Literal", "value": "1" } } }""";
+        var id = SharedServer.NewId();
+        var model = $$"""{ "definitionId": "{{id}}", "name": "{{id}}", "root": {{Root}} }""";
+        var author = $"Authorization: Bearer {(await shared.LogInAsync("author")).Access}";
+        var root = $"Authorization: Bearer {(await shared.LogInAsync("root")).Access}";
+
+        (await _server.CallAsync($"PUT /api/workflows/{id}", model, author)).IsProblem(403, "request.forbidden");
+        (await _server.CallAsync("POST /api/workflows/import?publish=false", model, author)).IsProblem(403, "request.forbidden");
+        Assert.Contains("exec:csharp-expressions", (await _server.CallAsync("POST /elsa/api/workflow-definitions", $$"""{ "model": {{model}} }""", author)).Is(400).Text, StringComparison.Ordinal);
+        (await _server.CallAsync("POST /elsa/api/workflow-definitions/import", model, author)).Is(400);
+        (await _server.CallAsync($"GET /api/workflows/{id}", (string?)null, root)).Is(404);
+        (await _server.CallAsync($"PUT /api/workflows/{id}", model, root)).Is(200);
+    }
+
     [Fact]
     public async Task Publishing_ByTheWay_NeedsItsOwnRight()
     {

@@ -29,6 +29,7 @@ internal sealed record DefinitionModel(WorkflowDefinition Definition, bool IsNew
         if (model.ValueKind != JsonValueKind.Object)
             throw ApiException.Bad("The workflow must be a JSON object.");
         var read = WorkflowDefinitionReader.Read(JsonMarshal.GetRawUtf8Value(model));
+        CodeRights.Demand(context, read);
         JsonText.CheckName("name", read.Name);
         definitionId = JsonText.CheckName("definitionId", definitionId ?? ElsaQuery.TextOf(model, "definitionId")?.Trim());
         var isNew = string.IsNullOrEmpty(definitionId);
