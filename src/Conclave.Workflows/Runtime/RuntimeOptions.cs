@@ -42,8 +42,8 @@ public sealed record RuntimeOptions
     public int LargestGroup { get; init; } = 128;
 
     /// <summary>Transactions that store bursts at the same time.</summary>
-    /// <value>1 to 32; default 2.</value>
-    public int Writers { get; init; } = 2;
+    /// <value>1 to 32; default 1: larger groups cost less than waiting for one another saves.</value>
+    public int Writers { get; init; } = 1;
 
     /// <summary>How long a burst may run before it is stored between two activities.</summary>
     /// <value>Default 5 seconds.</value>
