@@ -38,8 +38,28 @@ export async function askForText(title, label) {
 
 const idsOf = activities => new Set(activities.map(activity => activity.id));
 
-// What is copied of an activity that is selected in a flowchart.
-export const selectionOf = activity => ({ activities: [activity], connections: [] });
+// What is selected on the canvas: its boxes carry the activities' ids. Null when nothing is.
+export function selectionOf(definition) {
+  const boxes = document.querySelectorAll('.x6-widget-transform[data-cell-id], .x6-widget-selection-box[data-cell-id]');
+  const selected = new Set([...boxes].map(box => box.dataset.cellId));
+  const chart = selected.size > 0 ? holderOf(definition.root, selected) : null;
+  if (!chart) return null;
+  return {
+    activities: chart.activities.filter(activity => selected.has(activity.id)),
+    connections: (chart.connections ?? []).filter(connection => selected.has(connection.source.activity) && selected.has(connection.target.activity)),
+  };
+}
+
+// The flowchart, at whatever depth, that holds the activities.
+function holderOf(value, ids) {
+  if (value === null || typeof value !== 'object') return null;
+  if (Array.isArray(value.activities) && value.activities.some(activity => ids.has(activity.id))) return value;
+  for (const member of Object.values(value)) {
+    const found = holderOf(member, ids);
+    if (found) return found;
+  }
+  return null;
+}
 
 // Adds activities to the flowchart or the sequence at the root, under ids of their own.
 export function pasteInto(definition, pasted) {

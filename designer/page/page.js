@@ -6,6 +6,10 @@ import { editorTools, listTools, instanceTools } from './tools.js';
 const view = document.getElementById('view');
 const endpoint = `${location.origin}/elsa/api`;
 let shown = null;
+let showing = 0;
+
+// A Blazor element that leaves the page is disposed of after a second; another one before that would find its overlays taken.
+const DisposeMilliseconds = 1200;
 
 watchSaves();
 
@@ -23,9 +27,8 @@ const sections = [
     path: /^workflows\/([^/]+)$/, section: 'workflows',
     show: id => element('elsa-workflow-definition-editor', { 'definition-id': id }, {
       workflowDefinitionExecuted: instanceId => go(`instances/${encodeURIComponent(instanceId)}`),
-      activitySelected: activity => editorTools.select(activity),
     }),
-    tools: id => editorTools.of(id, { go, reload }),
+    tools: id => editorTools(id, { go, reload }),
   },
   {
     path: /^instances\/([^/]+)$/, section: 'instances',
@@ -79,12 +82,23 @@ function render() {
   shown = path;
   showMessage('');
   const id = found.match[1] === undefined ? '' : decodeURIComponent(found.match[1]);
-  view.replaceChildren(found.section.show(id));
+  show(() => found.section.show(id));
   showTools(found.section.tools(id));
   for (const link of document.querySelectorAll('[data-section]')) {
     if (link.dataset.section === found.section.section) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
+}
+
+async function show(create) {
+  const turn = ++showing;
+  const old = view.firstElementChild;
+  if (old?.localName.startsWith('elsa-') || turn > 1) {
+    view.replaceChildren(Object.assign(document.createElement('p'), { className: 'page-loading', textContent: 'Loading…' }));
+    await new Promise(resolve => setTimeout(resolve, DisposeMilliseconds));
+  }
+  // Only the last of several that were asked for meanwhile.
+  if (turn === showing) view.replaceChildren(create());
 }
 
 function showTools(tools) {

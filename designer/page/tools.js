@@ -6,8 +6,6 @@ import { canGo, goTo, onTopOf } from './edits.js';
 import { editJson, newest, textOf } from './json.js';
 import { showMessage } from './message.js';
 
-let selected = null;
-
 const path = id => `workflows/${encodeURIComponent(id)}`;
 
 // A copy of a workflow under a name of its own.
@@ -66,49 +64,40 @@ export const listTools = ({ go, reload }) => [
   },
 ];
 
-export const editorTools = {
-  // The element tells which activity is selected, as an object or as its JSON text.
-  select: activity => { selected = typeof activity === 'string' ? JSON.parse(activity) : activity; },
-
-  of: (id, { go, reload }) => {
-    selected = null;
-    const change = async definition => {
-      await save(definition);
-      reload();
-    };
-    return [
-      { label: 'Undo', title: 'Undo the last change that was saved', enabled: () => canGo(id, -1), run: () => goTo(id, -1).then(reload) },
-      { label: 'Redo', enabled: () => canGo(id, 1), run: () => goTo(id, 1).then(reload) },
-      { label: 'JSON', title: 'Read and change the workflow as JSON', run: async () => { if (await editJson(id)) reload(); } },
-      { label: 'Compare', title: 'Compare two versions', run: () => compare(id) },
-      {
-        label: 'Copy', title: 'Copy the selected activity, or the workflow, as JSON text',
-        run: async () => {
-          await copyText(selected ? JSON.stringify(selectionOf(selected), null, 2) : textOf(await newest(id)));
-          showMessage(selected ? `${selected.name ?? selected.id} is copied.` : 'The workflow is copied.');
-        },
-      },
-      {
-        label: 'Paste', title: 'Paste activities into this workflow, or a workflow as a new one',
-        run: async () => {
-          const pasted = await askForText('Paste', 'Paste');
-          if (!pasted) return;
-          if (pasted.root) return create(pasted, go);
-          const definition = await newest(id);
-          await change(onTopOf(definition, pasteInto(definition, pasted)));
-        },
-      },
-      { label: 'Duplicate', title: 'Make a copy of this workflow', run: async () => create(await newest(id), go) },
-      {
-        label: 'Download', title: 'Download the newest version as a file',
-        run: async () => {
-          const file = await call(`workflow-definitions/${encodeURIComponent(id)}/export?versionOptions=Latest`);
-          download(await file.blob(), /filename="([^"]+)"/.exec(file.headers.get('Content-Disposition') ?? '')?.[1] ?? `${id}.json`);
-        },
-      },
-    ];
+export const editorTools = (id, { go, reload }) => [
+  { label: 'Undo', title: 'Undo the last change that was saved', enabled: () => canGo(id, -1), run: () => goTo(id, -1).then(reload) },
+  { label: 'Redo', enabled: () => canGo(id, 1), run: () => goTo(id, 1).then(reload) },
+  { label: 'JSON', title: 'Read and change the workflow as JSON', run: async () => { if (await editJson(id)) reload(); } },
+  { label: 'Compare', title: 'Compare two versions', run: () => compare(id) },
+  {
+    label: 'Copy', title: 'Copy what is selected, or else the workflow, as JSON text',
+    run: async () => {
+      const definition = await newest(id);
+      const selection = selectionOf(definition);
+      await copyText(selection ? JSON.stringify(selection, null, 2) : textOf(definition));
+      showMessage(selection ? `Copied: ${selection.activities.map(activity => activity.metadata?.displayText ?? activity.name ?? activity.id).join(', ')}` : 'The workflow is copied.');
+    },
   },
-};
+  {
+    label: 'Paste', title: 'Paste activities into this workflow, or a workflow as a new one',
+    run: async () => {
+      const pasted = await askForText('Paste', 'Paste');
+      if (!pasted) return;
+      if (pasted.root) return create(pasted, go);
+      const definition = await newest(id);
+      await save(onTopOf(definition, pasteInto(definition, pasted)));
+      reload();
+    },
+  },
+  { label: 'Duplicate', title: 'Make a copy of this workflow', run: async () => create(await newest(id), go) },
+  {
+    label: 'Download', title: 'Download the newest version as a file',
+    run: async () => {
+      const file = await call(`workflow-definitions/${encodeURIComponent(id)}/export?versionOptions=Latest`);
+      download(await file.blob(), /filename="([^"]+)"/.exec(file.headers.get('Content-Disposition') ?? '')?.[1] ?? `${id}.json`);
+    },
+  },
+];
 
 export const instanceTools = (id, { go }) => [
   {
