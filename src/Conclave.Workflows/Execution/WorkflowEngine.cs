@@ -11,6 +11,8 @@ namespace Conclave.Workflows.Execution;
 /// </summary>
 public sealed class WorkflowEngine
 {
+    private readonly IServiceProvider? _services;
+
     /// <summary>Creates an engine with what is given, and the built-in parts for the rest.</summary>
     /// <param name="options">Limits and defaults.</param>
     /// <param name="catalog">Activity types.</param>
@@ -18,13 +20,15 @@ public sealed class WorkflowEngine
     /// <param name="library">Workflows that others use.</param>
     /// <param name="http">Sends the requests of HTTP activities.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="services">What activities of other assemblies need, such as model calls; none by default.</param>
     public WorkflowEngine(
         WorkflowEngineOptions? options = null,
         ActivityCatalog? catalog = null,
         ExpressionSyntaxes? expressions = null,
         WorkflowLibrary? library = null,
         OutboundHttp? http = null,
-        TimeProvider? time = null)
+        TimeProvider? time = null,
+        IServiceProvider? services = null)
     {
         Options = options ?? new WorkflowEngineOptions();
         Catalog = catalog ?? ActivityCatalog.BuiltIn;
@@ -32,6 +36,8 @@ public sealed class WorkflowEngine
         Library = library ?? new WorkflowLibrary();
         Http = http ?? OutboundHttp.Default;
         Time = time ?? TimeProvider.System;
+        _services = services;
+
     }
 
     /// <summary>Limits and defaults.</summary>
@@ -51,6 +57,12 @@ public sealed class WorkflowEngine
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; }
+
+    /// <summary>A service that activities of other assemblies need.</summary>
+    /// <param name="what">What it does, for the message: "call models".</param>
+    /// <exception cref="WorkflowException"><c>host.unavailable</c>: this host does not have it.</exception>
+    public T Service<T>(string what)
+        where T : class => _services?.GetService(typeof(T)) as T ?? throw WorkflowHost.Unavailable(what);
 
     /// <summary>What authors see of the activity types; those that this engine cannot run are not browsable.</summary>
     public IEnumerable<ActivityDescriptor> Descriptors => Catalog.Types.Select(t => t.Descriptor).Select(d =>

@@ -45,7 +45,7 @@ public class WorkflowHost
     public virtual string CreateEventTriggerUrl(string eventName, JsonElement lifetime) => throw Unavailable("create event URLs");
 
     /// <summary>The error of a service that this host does not have.</summary>
-    protected static WorkflowException Unavailable(string what) => new(
+    protected internal static WorkflowException Unavailable(string what) => new(
         "host.unavailable", $"This host cannot {what}. Run the workflow on a Conclave server.");
 }
 
