@@ -2,56 +2,35 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Xml.Linq;
 using Conclave.Server.Hosting;
+using Conclave.Workflows.Runtime;
 using Microsoft.AspNetCore.DataProtection.XmlEncryption;
 
 namespace Conclave.Server.Accounts.Sessions;
 
 /// <summary>
-/// What the data-protection keys are encrypted with in the database: the setting <c>Accounts:KeyEncryptionSecret</c>; without it, when the
+/// What the data-protection keys and other secrets are encrypted with in the database: the setting <c>Accounts:KeyEncryptionSecret</c>; without it, when the
 /// server has a PostgreSQL of its own, the file <c>key-encryption-secret</c> beside it, so that a dump of the database alone signs nobody in.
 /// </summary>
 internal sealed class KeyEncryption(ServerOptions options)
 {
     private const string FileName = "key-encryption-secret";
-    private readonly Lazy<byte[]?> _key = new(() => FindSecret(options) is { } secret
-        ? HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: "conclave.data-protection"u8.ToArray())
-        : null);
+    private readonly Lazy<string?> _secret = new(() => FindSecret(options));
 
     /// <summary>Whether there is anything to encrypt with.</summary>
-    public bool IsPossible => _key.Value is not null;
+    public bool IsPossible => _secret.Value is not null;
 
     /// <summary>Encrypts.</summary>
-    public byte[] Encrypt(byte[] plain)
-    {
-        using var cipher = new AesGcm(Key, AesGcm.TagByteSizes.MaxSize);
-        var result = new byte[AesGcm.NonceByteSizes.MaxSize + AesGcm.TagByteSizes.MaxSize + plain.Length];
-        var (nonce, tag, text) = Split(result);
-        RandomNumberGenerator.Fill(nonce.Span);
-        cipher.Encrypt(nonce.Span, plain, text.Span, tag.Span);
-        return result;
-    }
+    public byte[] Encrypt(byte[] plain) => Cipher.Encrypt(plain);
 
     /// <summary>Decrypts.</summary>
     /// <exception cref="CryptographicException">It was encrypted with another secret, or changed.</exception>
-    public byte[] Decrypt(byte[] encrypted)
-    {
-        if (encrypted.Length < AesGcm.NonceByteSizes.MaxSize + AesGcm.TagByteSizes.MaxSize)
-            throw new CryptographicException("The encrypted key is cut off.");
-        using var cipher = new AesGcm(Key, AesGcm.TagByteSizes.MaxSize);
-        var (nonce, tag, text) = Split(encrypted);
-        var plain = new byte[text.Length];
-        cipher.Decrypt(nonce.Span, text.Span, tag.Span, plain);
-        return plain;
-    }
+    public byte[] Decrypt(byte[] encrypted) => Cipher.Decrypt(encrypted);
 
-    private byte[] Key => _key.Value
+    /// <summary>The cipher of another purpose; null when there is nothing to encrypt with.</summary>
+    public SecretCipher? For(string purpose) => _secret.Value is { } secret ? new SecretCipher(secret, purpose) : null;
+
+    private SecretCipher Cipher => For("conclave.data-protection")
         ?? throw new CryptographicException("The data-protection keys are encrypted, and Accounts:KeyEncryptionSecret is not set. Set it to what it was.");
-
-    private static (Memory<byte> Nonce, Memory<byte> Tag, Memory<byte> Text) Split(byte[] all)
-    {
-        var (nonce, tag) = (AesGcm.NonceByteSizes.MaxSize, AesGcm.TagByteSizes.MaxSize);
-        return (all.AsMemory(0, nonce), all.AsMemory(nonce, tag), all.AsMemory(nonce + tag));
-    }
 
     private static string? FindSecret(ServerOptions options)
     {

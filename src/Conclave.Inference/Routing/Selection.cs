@@ -1,0 +1,178 @@
+using System.Globalization;
+using Conclave.Inference.Pool;
+
+namespace Conclave.Inference.Routing;
+
+/// <summary>Candidates of one call: what speaks against each, and in which order the others are.</summary>
+internal sealed class Selection(CallContext context, CallNeeds needs, (string ServerId, string Model)? cached)
+{
+    private readonly List<Candidate> _fit = [];
+    private readonly List<string> _leftOut = [];
+    private bool _isForbidden;
+    private bool _isTooLong;
+    private bool _isUnfit;
+    private bool _isAway;
+    private int _largestContext;
+
+    /// <summary>Whether nothing was considered yet.</summary>
+    public bool IsEmpty { get; private set; } = true;
+
+    /// <summary>Looks at a model on a server.</summary>
+    public void Consider(PooledServer server, ServedModel model, int tier)
+    {
+        // Of a server of another tenant nobody learns that it is there.
+        if (server.Server.Tenant is { } owner && owner != context.Tenant)
+            return;
+        IsEmpty = false;
+        var name = $"{server.Server.Name}/{model.Name}";
+        if (WhyNever(server, model) is { } reason)
+        {
+            _leftOut.Add($"{name} was left out: {reason}.");
+            return;
+        }
+
+        var away = server.Slots > 0 ? server.WhyNot(model.Name)
+            : $"has {server.Server.Slots} slots for all processes that call it, and this one has none of them";
+        if (away is not null)
+        {
+            _isAway = true;
+            _leftOut.Add($"{name} was left out: {server.Server.Name} {away}.");
+            return;
+        }
+
+        if (!_fit.Any(c => c.Server == server && c.Model.Name == model.Name))
+            _fit.Add(new Candidate(tier, server, model));
+    }
+
+    /// <summary>The plan.</summary>
+    /// <param name="requested">What the caller named.</param>
+    /// <param name="rule">Name of the rule.</param>
+    /// <param name="complexity">The score, where a rule asked for it.</param>
+    /// <param name="spillAfter">How long to wait for servers of the house before others are asked.</param>
+    /// <exception cref="InferenceException">There is no candidate.</exception>
+    public RoutePlan ToPlan(string requested, string? rule, double? complexity, TimeSpan spillAfter)
+    {
+        // One that only plays answers is for when there is nothing real.
+        if (_fit.Any(c => !c.IsScripted))
+        {
+            foreach (var scripted in _fit.Where(c => c.IsScripted))
+                _leftOut.Add($"{scripted.Name} was left out: it answers from a script, and a real server is there.");
+            _fit.RemoveAll(c => c.IsScripted);
+        }
+
+        if (_fit.Count == 0)
+            throw Nothing(requested);
+        var ordered = _fit
+            .OrderBy(c => c.Tier)
+            .ThenByDescending(c => c.Server.Server.IsLocal)
+            .ThenByDescending(c => IsCached(c))
+            .ThenByDescending(c => c.Model.IsLoaded == true)
+            .ThenBy(c => c.Price)
+            .ThenBy(c => c.Server.Server.Rank)
+            .ThenBy(c => c.Load)
+            .ThenBy(c => c.Server.Server.Name, StringComparer.Ordinal)
+            .ToList();
+        var reasons = new List<string>();
+        var candidates = new List<RouteCandidate>();
+        var tier = -1;
+        Candidate? before = null;
+        foreach (var candidate in ordered)
+        {
+            // Servers elsewhere are a tier of their own: a free slot there is no reason to leave the house at once.
+            if (before is null || before.Tier != candidate.Tier || before.Server.Server.IsLocal != candidate.Server.Server.IsLocal)
+                tier++;
+            candidates.Add(new RouteCandidate(tier, candidate.Server.Server, candidate.Model));
+            reasons.Add(Describe(candidate, tier));
+            before = candidate;
+        }
+
+        var last = tier;
+        return new RoutePlan(
+            [.. candidates.Select(c => c.Tier < last ? c with { MaxWait = spillAfter } : c)],
+            new RouteDecision(requested, rule, complexity, [.. reasons, .. _leftOut]));
+    }
+
+    private string? WhyNever(PooledServer server, ServedModel model)
+    {
+        if (context.DataPolicy == DataPolicy.LocalOnly && !server.Server.IsLocal)
+        {
+            _isForbidden = true;
+            return "the call may not leave the house, and the server is elsewhere";
+        }
+
+        if (context.RequiredTags.Except(server.Server.Tags, StringComparer.Ordinal).FirstOrDefault() is { } tag)
+        {
+            _isForbidden = true;
+            return $"the call needs a server with the tag '{tag}'";
+        }
+
+        // What is not known may be there; the server will say.
+        if (model.Capabilities is { } capabilities && (needs.Capabilities & ~capabilities) is not ModelCapabilities.None and var missing)
+        {
+            _isUnfit = true;
+            return $"the model cannot do what the call needs ({string.Join(", ", CapabilitiesConverter.NamesOf(missing))})";
+        }
+
+        if (model.ContextSize is { } size && needs.Tokens > size)
+        {
+            _isTooLong = true;
+            _largestContext = Math.Max(_largestContext, size);
+            return string.Create(CultureInfo.InvariantCulture, $"the call has about {needs.Tokens} tokens, and the model takes {size}");
+        }
+
+        return null;
+    }
+
+    private InferenceException Nothing(string requested)
+    {
+        var facts = string.Join(' ', _leftOut);
+        // What comes back counts before what never fits: waiting may help.
+        if (_isAway)
+            return new InferenceException(InferenceFailure.Unavailable, "inference.unavailable", $"No server can answer '{requested}' now. {facts}") { RetryAfter = TimeSpan.FromSeconds(5) };
+        if (_isTooLong)
+        {
+            return new InferenceException(
+                InferenceFailure.ContextTooLong,
+                "inference.context_too_long",
+                string.Create(CultureInfo.InvariantCulture, $"The conversation has about {needs.Tokens} tokens with its answer; the largest model for '{requested}' takes {_largestContext}. Shorten it, or ask for a shorter answer."))
+            {
+                Parameter = "messages",
+            };
+        }
+
+        if (_isForbidden)
+            return new InferenceException(InferenceFailure.Forbidden, "inference.not_allowed", $"No server may answer '{requested}'. {facts}") { Parameter = "model" };
+        if (_isUnfit)
+            return new InferenceException(InferenceFailure.BadRequest, "inference.model_unfit", $"'{requested}' cannot answer this call. {facts}") { Parameter = "model" };
+        return new InferenceException(
+            InferenceFailure.ModelNotFound, "inference.model_not_found", $"There is no model, alias or server/model '{requested}'. GET /v1/models lists what there is.")
+        { Parameter = "model" };
+    }
+
+    private string Describe(Candidate candidate, int tier)
+    {
+        var facts = new List<string> { candidate.Server.Server.IsLocal ? "local" : "elsewhere" };
+        if (IsCached(candidate))
+            facts.Add("has the session's cache");
+        if (candidate.Model.IsLoaded is { } isLoaded)
+            facts.Add(isLoaded ? "loaded" : "not loaded");
+        facts.Add(candidate.Price == 0 ? "free" : string.Create(CultureInfo.InvariantCulture, $"{candidate.Model.InputPrice ?? 0} in and {candidate.Model.OutputPrice ?? 0} out for a million tokens"));
+        facts.Add(string.Create(CultureInfo.InvariantCulture, $"{candidate.Server.Running} of {candidate.Server.Slots} slots busy"));
+        if (candidate.Model.Capabilities is null)
+            facts.Add("what it can do is not known");
+        return $"{candidate.Name} may answer, tier {tier}: {string.Join(", ", facts)}.";
+    }
+
+    private bool IsCached(Candidate candidate) => cached is { } known && known.ServerId == candidate.Server.Server.Id && known.Model == candidate.Model.Name;
+
+    private sealed record Candidate(int Tier, PooledServer Server, ServedModel Model)
+    {
+        public string Name => $"{Server.Server.Name}/{Model.Name}";
+
+        public bool IsScripted => Server.Server.Provider == ServerRules.Scripted;
+
+        public decimal Price => (Model.InputPrice ?? 0) + (Model.OutputPrice ?? 0);
+
+        public double Load { get; } = Server.Slots == 0 ? double.MaxValue : (double)Server.Running / Server.Slots;
+    }
+}
