@@ -14,6 +14,9 @@ internal sealed class Credentials(ServerRuntime server, StartupState startup, Ap
     /// <summary>Name of who has the machine's key.</summary>
     public const string MachineName = "api-key";
 
+    /// <summary>Type of the claim with the id of the key that was shown.</summary>
+    public const string KeyIdClaim = "key-id";
+
     /// <summary>Whether a request says who it is from, other than by a cookie.</summary>
     public static bool AreIn(HttpRequest request) => request.Headers.Authorization.Count > 0 || InQuery(request) is not null;
 
@@ -36,7 +39,12 @@ internal sealed class Credentials(ServerRuntime server, StartupState startup, Ap
         if (!startup.IsFinished)
             return null;
         if (await keys.FindAsync(credential, cancellationToken) is { } found)
-            return found.Owner.ToIdentity(KeyAuthentication.SchemeName, Permissions.Common([.. found.Key.Scopes], [.. found.Owner.Permissions]));
+        {
+            var identity = found.Owner.ToIdentity(KeyAuthentication.SchemeName, Permissions.Common([.. found.Key.Scopes], [.. found.Owner.Permissions]));
+            identity.AddClaim(new Claim(KeyIdClaim, found.Key.Id));
+            return identity;
+        }
+
         return await tokens.ReadAsync(credential, cancellationToken) is { } token
             && await accounts.FindByIdAsync(token.AccountId, cancellationToken) is { IsLocked: false } account
             && AccessTokens.StampOf(account) == token.Stamp

@@ -53,6 +53,9 @@ public static class Permissions
     public const string WriteQueue = "write:queue";
     public const string ReadMetrics = "read:metrics";
     public const string ManageAccounts = "manage:accounts";
+    public const string ReadInference = "read:inference";
+    public const string ManageInference = "manage:inference";
+    public const string CallModels = "exec:models";
 
     /// <summary>Every right there is.</summary>
     public static IReadOnlyList<Permission> Known { get; } =
@@ -81,6 +84,9 @@ public static class Permissions
         new(ReadQueue, "See the work queue"),
         new(WriteQueue, "Put dead letters back, or delete them"),
         new(ReadMetrics, "Read metrics"),
+        new(CallModels, "Call models through OpenAI's and Ollama's APIs"),
+        new(ReadInference, "See model servers, routes, budgets, calls and their queue"),
+        new(ManageInference, "Change model servers, models, routes and budgets; make calls for agents"),
         new(ExecuteCSharp, "Write C# expressions, where the server runs them"),
         new(ExecutePython, "Write Python expressions, where the server runs them"),
         new(ManageAccounts, "Invite people, change their roles, lock them out"),

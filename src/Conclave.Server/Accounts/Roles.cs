@@ -20,12 +20,13 @@ public static class Roles
         [
             Permissions.ReadDefinitions, Permissions.WriteDefinitions, Permissions.PublishDefinitions, Permissions.RetractDefinitions, Permissions.DeleteDefinitions,
             Permissions.ExecuteDefinitions, Permissions.ExecuteTests, Permissions.ReadInstances, Permissions.ReadActivityExecutions,
-            Permissions.ReadActivityDescriptors, Permissions.ReadFeatures, Permissions.ReadTypeDefinitions, Permissions.ReadTasks,
+            Permissions.ReadActivityDescriptors, Permissions.ReadFeatures, Permissions.ReadTypeDefinitions, Permissions.ReadTasks, Permissions.CallModels,
         ]),
         new("operator", "Keeps workflows running: starts, cancels, retries, completes",
         [
             Permissions.ReadAll, Permissions.ExecuteDefinitions, Permissions.WriteInstances, Permissions.CancelInstances, Permissions.RetryInstances,
             Permissions.ResumeInstances, Permissions.MigrateInstances, Permissions.CompleteTasks, Permissions.TriggerEvents, Permissions.WriteQueue,
+            Permissions.CallModels, Permissions.ManageInference,
         ]),
         new("viewer", "Sees everything, changes nothing", [Permissions.ReadAll]),
     ];

@@ -37,7 +37,6 @@ public sealed class WorkflowEngine
         Http = http ?? OutboundHttp.Default;
         Time = time ?? TimeProvider.System;
         _services = services;
-
     }
 
     /// <summary>Limits and defaults.</summary>
