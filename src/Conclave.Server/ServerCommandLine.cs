@@ -16,7 +16,7 @@ public static class ServerCommandLine
     public static int? Parse(
         string[] args, out IReadOnlyDictionary<string, string?> settings, TextWriter? output = null, TextWriter? error = null)
     {
-        var roles = new Option<string>("--roles") { Description = "What this process does: web, worker, or both with a comma (default)", HelpName = "ROLES" };
+        var roles = new Option<string>("--roles") { Description = "What this process does: web, worker, inference; several with commas (default: all)", HelpName = "ROLES" };
         var data = new Option<string>("--data") { Description = "Folder for the database, the API key and logs (else CONCLAVE_DATA)", HelpName = "FOLDER" };
         var urls = new Option<string>("--urls") { Description = "Addresses to listen on; default http://127.0.0.1:5080", HelpName = "URLS" };
         var set = new Option<string[]>("--set") { Description = "Any other setting, such as Worker:Concurrency=8; may be repeated", HelpName = "NAME=VALUE" };

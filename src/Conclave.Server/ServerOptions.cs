@@ -1,3 +1,6 @@
+using Conclave.Inference.Gateway;
+using Conclave.Inference.Pool;
+using Conclave.Inference.Scheduling;
 using Conclave.Workflows.Runtime;
 
 namespace Conclave.Server;
@@ -15,8 +18,11 @@ public enum ServerRoles
     /// <summary>Takes work from the queue and runs timers.</summary>
     Worker = 2,
 
+    /// <summary>Owns the model servers' slots and answers model calls.</summary>
+    Inference = 4,
+
     /// <summary>Everything in one process.</summary>
-    All = Web | Worker,
+    All = Web | Worker | Inference,
 }
 
 /// <summary>Who may read metrics without the right <c>read:metrics</c>.</summary>
@@ -36,7 +42,7 @@ public enum MetricsAccess
 public sealed record ServerOptions
 {
     /// <summary>What this process does.</summary>
-    /// <value><c>Roles</c>, <c>--roles</c>: <c>web</c>, <c>worker</c>, with commas; default both.</value>
+    /// <value><c>Roles</c>, <c>--roles</c>: <c>web</c>, <c>worker</c>, <c>inference</c>, with commas; default all.</value>
     public ServerRoles Roles { get; init; } = ServerRoles.All;
 
     /// <summary>Folder of everything that the server keeps outside the database, as a full path.</summary>
@@ -142,6 +148,18 @@ public sealed record ServerOptions
     /// <summary>Who may read <c>/metrics</c> without the right to.</summary>
     /// <value><c>Metrics:Access</c>: <c>loopback</c> (default), <c>everyone</c>, <c>account</c>.</value>
     public MetricsAccess MetricsAccess { get; init; }
+
+    /// <summary>How model calls are treated.</summary>
+    public InferenceOptions Inference { get; init; } = new();
+
+    /// <summary>How slots of model servers are given out.</summary>
+    public SchedulerOptions Scheduling { get; init; } = new();
+
+    /// <summary>How model servers are looked after.</summary>
+    public ServerPoolOptions ModelServers { get; init; } = new();
+
+    /// <summary>Whether this process owns the model servers' slots.</summary>
+    public bool IsInference => Roles.HasFlag(ServerRoles.Inference);
 
     /// <summary>Whether this process answers HTTP beyond health and metrics.</summary>
     public bool IsWeb => Roles.HasFlag(ServerRoles.Web);

@@ -4,12 +4,13 @@ using Npgsql;
 namespace Conclave.Server;
 
 /// <summary>Reads <see cref="ServerOptions"/> and collects what is wrong.</summary>
-internal sealed class SettingsReader(IConfiguration configuration)
+internal sealed partial class SettingsReader(IConfiguration configuration)
 {
     private static readonly Dictionary<string, ServerRoles> RoleNames = new(StringComparer.OrdinalIgnoreCase)
     {
         ["web"] = ServerRoles.Web,
         ["worker"] = ServerRoles.Worker,
+        ["inference"] = ServerRoles.Inference,
         ["all"] = ServerRoles.All,
     };
 
@@ -47,6 +48,9 @@ internal sealed class SettingsReader(IConfiguration configuration)
             SessionCheck = Span("Accounts:SessionCheck", defaults.SessionCheck, TimeSpan.Zero, TimeSpan.FromHours(1)),
             KeyEncryptionSecret = KeyEncryptionSecret(),
             MetricsAccess = Enum.TryParse<MetricsAccess>(Text("Metrics:Access"), ignoreCase: true, out var access) ? access : defaults.MetricsAccess,
+            Inference = Inference(),
+            Scheduling = Scheduling(),
+            ModelServers = ModelServers(),
         };
         OneOf("Metrics:Access", "loopback", "everyone", "account");
         OneOf("Logging:Format", "auto", "json", "text");
@@ -87,10 +91,10 @@ internal sealed class SettingsReader(IConfiguration configuration)
         foreach (var name in text.Split([',', ' ', ';'], StringSplitOptions.RemoveEmptyEntries))
         {
             if (RoleNames.TryGetValue(name, out var role)) roles |= role;
-            else _problems.Add($"Roles: '{name}' is no role. The roles are web and worker, with a comma in between; without the setting a server has both.");
+            else _problems.Add($"Roles: '{name}' is no role. The roles are web, worker and inference, with commas in between; without the setting a server has all.");
         }
         if (roles == ServerRoles.None && _problems.Count == 0)
-            _problems.Add("Roles names no role. The roles are web and worker; without the setting a server has both.");
+            _problems.Add("Roles names no role. The roles are web, worker and inference; without the setting a server has all.");
         return roles;
     }
 

@@ -1,5 +1,6 @@
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
+using Conclave.Server.Inference;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -38,6 +39,7 @@ public sealed partial class ServerRuntime(
     private ScriptRunnerPool? _scripts;
     private WorkflowRuntime? _runtime;
     private WorkflowFolder? _folder;
+    private InferenceRole? _inference;
     private Task _starting = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
 
@@ -93,6 +95,9 @@ public sealed partial class ServerRuntime(
         _folder?.Dispose();
         if (_runtime is not null)
             await _runtime.DisposeAsync();
+        // After the workers, whose activities make calls.
+        if (_inference is not null)
+            await _inference.DisposeAsync();
         if (_scripts is not null)
             await _scripts.DisposeAsync();
         if (_database is not null)
@@ -134,6 +139,9 @@ public sealed partial class ServerRuntime(
         _database = Connect(connectionString);
         startup.Begin("schema");
         await new SchemaMigrator(_database, loggers.CreateLogger<SchemaMigrator>()).MigrateAsync(cancellationToken);
+        startup.Begin("inference");
+        _inference = services.GetRequiredService<InferenceRole>();
+        await _inference.StartAsync(_database, cancellationToken);
         startup.Begin("workflows");
         _scripts = new ScriptRunnerPool(configuration.GetSection(ScriptRunnerOptions.Section).Get<ScriptRunnerOptions>() ?? new(), loggers.CreateLogger<ScriptRunnerPool>(), time);
         _runtime = new WorkflowRuntime(
@@ -195,7 +203,8 @@ public sealed partial class ServerRuntime(
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
             library: library,
             http: new OutboundHttp(configuration.GetSection(OutboundHttpOptions.Section).Get<OutboundHttpOptions>() ?? new()),
-            time: time);
+            time: time,
+            services: services);
     }
 
     private async Task ImportAsync(string folder, CancellationToken cancellationToken)

@@ -53,7 +53,7 @@ public sealed class ServerOptionsTests
             ("Workflows:Folder", "/nowhere/at/all"), ("Drain:Timeout", "soon"), ("Worker:Concurrency", "0"),
             ("Worker:Lease", "00:00:01"), ("Logging:Format", "xml"), ("Telemetry:DatabaseSpans", "maybe")));
         Assert.Equal(9, exception.Problems.Count);
-        Assert.Contains("'wroker' is no role. The roles are web and worker", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("'wroker' is no role. The roles are web, worker and inference", exception.Message, StringComparison.Ordinal);
         Assert.Contains("Worker:Concurrency must be a whole number from 1 to 10000; it is '0'", exception.Message, StringComparison.Ordinal);
         Assert.Contains("Worker:Lease must be a time from 00:00:02 to 00:10:00", exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", exception.ToString(), StringComparison.Ordinal);

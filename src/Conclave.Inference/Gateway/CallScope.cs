@@ -1,0 +1,125 @@
+using Microsoft.Extensions.AI;
+
+namespace Conclave.Inference.Gateway;
+
+public sealed partial class InferenceGateway
+{
+    /// <summary>What surrounds a call: its deadline, its clock, and the record of how it ended.</summary>
+    private sealed class CallScope : IDisposable
+    {
+        private readonly InferenceGateway _gateway;
+        private readonly CallContext _context;
+        private readonly string _operation;
+        private readonly string _requested;
+        private readonly CallReport _report;
+        private readonly CancellationToken _callerEnds;
+        private readonly Deadline? _deadline;
+        private readonly DateTimeOffset _createdAt;
+        private CallPhase _outcome = CallPhase.Cancelled;
+        private string? _error;
+
+        public CallScope(InferenceGateway gateway, CallContext context, string operation, string requested, CallReport report, CancellationToken cancellationToken)
+        {
+            (_gateway, _context, _operation, _requested, _report, _callerEnds) = (gateway, context, operation, requested, report, cancellationToken);
+            gateway.Begin(report.CallId);
+            Clock = new CallClock(gateway.Time);
+            _createdAt = gateway.Time.GetUtcNow();
+            _deadline = context.Deadline is { } at ? new Deadline(at, gateway.Time, cancellationToken) : null;
+            Token = _deadline?.Token ?? cancellationToken;
+        }
+
+        public CallClock Clock { get; }
+
+        /// <summary>Ends the call: its caller went away, or its deadline passed.</summary>
+        public CancellationToken Token { get; }
+
+        public async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates)
+        {
+            try
+            {
+                if (await updates.MoveNextAsync())
+                    return true;
+                _outcome = CallPhase.Completed;
+                return false;
+            }
+            catch (Exception exception)
+            {
+                if (Failed(exception) is { } failure)
+                    throw failure;
+                throw;
+            }
+        }
+
+        public async Task<T> RunAsync<T>(Task<T> task)
+        {
+            try
+            {
+                var result = await task;
+                _outcome = CallPhase.Completed;
+                return result;
+            }
+            catch (Exception exception)
+            {
+                if (Failed(exception) is { } failure)
+                    throw failure;
+                throw;
+            }
+        }
+
+        public void End()
+        {
+            _report.Overhead = Clock.Busy;
+            _report.Tell(_outcome);
+            _gateway.End(new CallRecord
+            {
+                Id = _report.CallId,
+                Context = _context,
+                Operation = _operation,
+                Requested = _requested,
+                Model = _report.Model,
+                Server = _report.Server,
+                Provider = _report.Provider,
+                IsLocal = _report.IsLocal,
+                Outcome = _outcome,
+                Error = _error,
+                CreatedAt = _createdAt,
+                EndedAt = _gateway.Time.GetUtcNow(),
+                Slices = [.. _report.Slices],
+                InputTokens = _report.InputTokens,
+                OutputTokens = _report.OutputTokens,
+                CachedInputTokens = _report.CachedInputTokens,
+                Cost = _report.Cost,
+                Cache = _report.Cache,
+                TimeToFirstToken = _report.TimeToFirstToken,
+                Overhead = _report.Overhead,
+                Decision = _report.Decision,
+            });
+        }
+
+        public void Dispose() => _deadline?.Dispose();
+
+        // Null for one that goes on as it is.
+        private InferenceException? Failed(Exception exception)
+        {
+            if (_callerEnds.IsCancellationRequested)
+                return null;
+            if (exception is OperationCanceledException && _deadline is { HasPassed: true })
+            {
+                exception = new InferenceException(
+                    InferenceFailure.DeadlineExceeded, "inference.deadline_exceeded",
+                    $"The call's deadline passed {(_report.Phase == CallPhase.Queued ? "while it waited for a slot" : "while a model worked on it")}. Allow more time, or choose a faster model.", exception);
+            }
+
+            _outcome = CallPhase.Failed;
+            if (exception is InferenceException failure)
+            {
+                _error = failure.Code;
+                return failure;
+            }
+
+            _error = "inference.failed";
+            _gateway.LogUnexpected(_report.CallId, exception);
+            return new InferenceException(InferenceFailure.ServerFailed, _error, "The gateway could not finish the call. Its log has the details under the call's id.", exception);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using Conclave.Inference;
+using Conclave.Inference.Gateway;
+using Conclave.Inference.Pool;
+using Conclave.Inference.Providers;
+using Conclave.Inference.Routing;
+using Conclave.Inference.Scheduling;
+using Conclave.Server.Accounts.Sessions;
+using Npgsql;
+
+namespace Conclave.Server.Inference;
+
+/// <summary>The role <c>inference</c>: owns the model servers' slots and answers calls. Started and stopped by <see cref="Hosting.ServerRuntime"/>.</summary>
+internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelProvider> providers, KeyEncryption encryption, ILoggerFactory loggers, TimeProvider time)
+    : IAsyncDisposable
+{
+    private const string NotStarted = "The role inference has not started.";
+    private ServerPool? _pool;
+    private SlotScheduler? _scheduler;
+    private ModelRouter? _router;
+    private CallLog? _log;
+    private InferenceGateway? _gateway;
+    private int _isDisposed;
+
+    /// <summary>Model calls; null when this process cannot make any.</summary>
+    public IInference? Inference => _gateway;
+
+    /// <summary>The model servers.</summary>
+    public ServerPool Pool => _pool ?? throw new InvalidOperationException(NotStarted);
+
+    /// <summary>Who has which slot.</summary>
+    public SlotScheduler Scheduler => _scheduler ?? throw new InvalidOperationException(NotStarted);
+
+    /// <summary>Decides where calls go.</summary>
+    public ModelRouter Router => _router ?? throw new InvalidOperationException(NotStarted);
+
+    /// <summary>Records of calls.</summary>
+    public CallLog Log => _log ?? throw new InvalidOperationException(NotStarted);
+
+    /// <summary>Starts what this process is to have.</summary>
+    public async Task StartAsync(NpgsqlDataSource database, CancellationToken cancellationToken)
+    {
+        if (!options.IsInference)
+            return;
+        _pool = new ServerPool(database, providers, encryption.For("conclave.inference"), options.ModelServers, time, loggers.CreateLogger<ServerPool>());
+        await _pool.StartAsync(cancellationToken);
+        _scheduler = new SlotScheduler(options.Scheduling, time);
+        _router = new ModelRouter(_pool, new SessionAffinity(time));
+        _log = new CallLog(database, loggers.CreateLogger<CallLog>());
+        _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>());
+    }
+
+    /// <summary>Lets calls end, and stops. Once more does nothing.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+            return;
+        if (_gateway is not null)
+        {
+            await _gateway.StopAsync(options.DrainTimeout);
+            await _gateway.DisposeAsync();
+        }
+
+        _scheduler?.Dispose();
+        if (_log is not null)
+            await _log.DisposeAsync();
+        if (_pool is not null)
+            await _pool.DisposeAsync();
+    }
+}
+
+/// <summary>Adds model calls.</summary>
+internal static class InferenceServices
+{
+    /// <summary>Adds <see cref="InferenceRole"/>, and <see cref="IInference"/> for whoever asks after the start.</summary>
+    public static IServiceCollection AddInference(this IServiceCollection services) => services
+        .AddSingleton<InferenceRole>()
+        .AddSingleton(provider => provider.GetRequiredService<InferenceRole>().Inference!);
+}
