@@ -75,10 +75,15 @@ public sealed class PreemptionTests
     {
         await using var gateway = await TestGateway.StartAsync(scheduling: new SchedulerOptions { Policy = SchedulingPolicy.RoundRobin, QuantumTokens = 5 });
         var server = await gateway.AddAsync("a", slots: 1);
-        server.Answer = (request, token) => Count(request, token);
+        var allAreThere = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        server.Answer = (request, token) => Count(request, allAreThere.Task, token);
         var reports = Enumerable.Range(0, 3).Select(_ => new CallReport()).ToArray();
 
-        var answers = await Task.WhenAll(reports.Select(r => gateway.AskAsync(TestGateway.Call("count"), r)));
+        var asking = reports.Select(r => gateway.AskAsync(TestGateway.Call("count"), r)).ToArray();
+        while (gateway.Scheduler.Snapshot().Waiting.Count < 2)
+            await Task.Yield();
+        allAreThere.SetResult();
+        var answers = await Task.WhenAll(asking);
 
         var whole = string.Concat(Enumerable.Range(0, 20).Select(i => $"{i} "));
         Assert.All(answers, answer => Assert.Equal(whole, answer.Text));
@@ -86,8 +91,9 @@ public sealed class PreemptionTests
         Assert.All(reports, r => Assert.Equal(20, r.OutputTokens));
         gateway.AssertIdle();
 
-        static async IAsyncEnumerable<Microsoft.Extensions.AI.ChatResponseUpdate> Count(FakeRequest request, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
+        static async IAsyncEnumerable<Microsoft.Extensions.AI.ChatResponseUpdate> Count(FakeRequest request, Task start, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
         {
+            await start;
             var from = request.Begun?.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length ?? 0;
             for (var i = from; i < 20; i++)
             {
