@@ -1,0 +1,51 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+
+namespace Conclave.Inference.Providers.OpenAI;
+
+/// <summary><c>/v1/chat/completions</c>. Always streamed, so that silence is noticed and cancelling takes effect at once.</summary>
+internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection connection) : IChatClient
+{
+    private readonly Uri _endpoint = connection.Endpoint("v1/chat/completions");
+
+    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
+
+    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        options ??= new ChatOptions();
+        var body = OpenAIChatRequest.Write(dialect, messages, options);
+        using var answer = await connection.SendAsync(HttpMethod.Post, _endpoint, body, options.ModelId, cancellationToken);
+        var reader = new OpenAIChatReader(connection, options.ModelId);
+        if (answer.IsJson)
+        {
+            // Some servers answer whole where a stream was asked for, errors too.
+            using var document = await answer.ReadJsonAsync();
+            if (reader.Read(document.RootElement) is { } update)
+                yield return update;
+        }
+        else
+        {
+            while (await answer.ReadEventAsync() && !answer.Line.Span.SequenceEqual("[DONE]"u8))
+            {
+                ChatResponseUpdate? update;
+                using (var document = answer.ParseLine())
+                    update = reader.Read(document.RootElement);
+                if (update is not null)
+                    yield return update;
+            }
+        }
+
+        if (reader.Complete() is { } last)
+            yield return last;
+        await answer.EndAsync();
+    }
+
+    public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
+
+    /// <summary>Nothing: the connection belongs to the client of the server.</summary>
+    public void Dispose()
+    {
+    }
+}
