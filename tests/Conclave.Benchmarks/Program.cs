@@ -1,6 +1,7 @@
 using Conclave.Benchmarks;
 using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
+using Conclave.Benchmarks.Lists;
 
 if (args is [Signaller.Argument])
 {
@@ -17,10 +18,13 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
     case ["durable", .. var only]:
         await DurableBenchmarks.RunAsync(new Report(json), only);
         return 0;
+    case ["elsa-lists", .. var only]:
+        await ListBenchmarks.RunAsync(new Report(json), only);
+        return 0;
     case [var group, ..]:
-        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable.");
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists.");
         return 1;
     default:
-        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable [BENCH…] [--json]");
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists [BENCH…] [--json]");
         return 1;
 }

@@ -22,6 +22,9 @@ public sealed record DefinitionFilter
     /// <summary>Text that the name or description holds in any case, or an id as it is.</summary>
     public string? Search { get; init; }
 
+    /// <summary>Ids of labels; any of these.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
     /// <summary>Whether they belong to the platform.</summary>
     public bool? IsSystem { get; init; }
 }
@@ -56,7 +59,10 @@ public sealed partial class DefinitionStore
     {
         await using var command = database.CreateCommand();
         var where = Where(command, tenant, filter);
-        var sql = new StringBuilder($"select {SummaryColumns}, count(*) over () from conclave.workflow_definition where ").Append(where);
+        // Whoever searches looks at every row, and counts them on the way. Other pages come from an index in their order, which the other collation
+        // keeps to lists, and are counted by themselves.
+        var countsAll = limit is not null && !string.IsNullOrWhiteSpace(filter.Search);
+        var sql = new StringBuilder($"select {SummaryColumns}, {(countsAll ? "count(*) over ()" : "0::bigint")} from conclave.workflow_definition where tenant collate \"C\" = $1 and ").Append(where);
         var direction = descending ? "desc" : "asc";
         sql.Append(order switch
         {
@@ -84,8 +90,10 @@ public sealed partial class DefinitionStore
             }
         }
 
+        if (items.Count > 0 && (limit is null || items.Count < limit))
+            return (items, offset + items.Count);
         // Behind the last page nobody has counted.
-        return (items, items.Count > 0 || offset == 0 ? total : await CountAsync(tenant, filter, cancellationToken));
+        return (items, total > 0 || (items.Count == 0 && offset == 0) ? total : await CountAsync(tenant, filter, cancellationToken));
     }
 
     /// <summary>Counts versions.</summary>
@@ -170,6 +178,8 @@ public sealed partial class DefinitionStore
             Add("id = any(", new NpgsqlParameter<string[]> { TypedValue = [.. ids] }, ")");
         if (filter.DefinitionIds is { } definitionIds)
             Add("definition_id = any(", new NpgsqlParameter<string[]> { TypedValue = [.. definitionIds] }, ")");
+        if (filter.Labels is { } labels)
+            Add("id in (select l.version_id from conclave.workflow_definition_label l where l.tenant = $1 and l.label_id = any(", new NpgsqlParameter<string[]> { TypedValue = [.. labels] }, "))");
         if (filter.IsSystem is { } isSystem)
             Add("is_system =", new NpgsqlParameter<bool> { TypedValue = isSystem });
         if (!string.IsNullOrWhiteSpace(filter.Search))
