@@ -67,7 +67,12 @@ internal static class Calls
 
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var response = await server.Http.SendAsync(request, timeout.Token);
-        return new Reply(response, await response.Content.ReadAsByteArrayAsync(timeout.Token));
+        var reply = new Reply(response, await response.Content.ReadAsByteArrayAsync(timeout.Token));
+        // What is compressed is the same as what is not.
+        var problem = response.Content.Headers.ContentEncoding.Count > 0 ? null : server.Document?.FindProblem(
+            request.Method.Method, request.RequestUri!.AbsolutePath, reply.Status, response.Content.Headers.ContentType?.MediaType, reply.Bytes);
+        Assert.True(problem is null, $"{problem}\n{reply.Text}");
+        return reply;
     }
 
     public static ByteArrayContent Bytes(byte[] bytes, string type) => new(bytes) { Headers = { ContentType = MediaTypeHeaderValue.Parse(type) } };

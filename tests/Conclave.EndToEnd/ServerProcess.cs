@@ -30,6 +30,9 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// <summary>Talks to it, with the API key.</summary>
     public HttpClient Http { get; private set; } = null!;
 
+    /// <summary>What its answers must be like; null for whatever.</summary>
+    public ApiDocument? Document { get; set; }
+
     /// <summary>Id of the process.</summary>
     public int Id => _process.Id;
 

@@ -13,7 +13,12 @@ public sealed class SharedServer : IAsyncLifetime
     /// <summary>An id that nobody else uses.</summary>
     public static string NewId() => $"t{Guid.NewGuid():N}";
 
-    public async Task InitializeAsync() => Server = await ServerProcess.StartAsync();
+    public async Task InitializeAsync()
+    {
+        Server = await ServerProcess.StartAsync();
+        // From here on every answer of every test is held against the document.
+        Server.Document = new ApiDocument(await Server.GetAsync("/openapi/v1.json"));
+    }
 
     /// <summary>Whatever the tests did to it: a request must not make the server fail, or give its key away.</summary>
     public async Task DisposeAsync()

@@ -3,6 +3,7 @@ using Conclave.Server.Accounts.Keys;
 using Conclave.Server.Accounts.Sessions;
 using Conclave.Server.Api;
 using Conclave.Server.ElsaApi;
+using Conclave.Server.OpenApi;
 using Microsoft.AspNetCore.Identity;
 
 namespace Conclave.Server.Accounts;
@@ -13,11 +14,16 @@ internal static class ElsaIdentity
     public static void Map(RouteGroupBuilder api)
     {
         var group = api.MapGroup("/identity");
-        group.MapPost("/login", LoginAsync).AllowAnonymous().LimitAttempts();
-        group.MapPost("/refresh-token", RefreshAsync).AllowAnonymous().LimitAttempts();
-        group.MapGet("/roles", (HttpContext context) => context.WriteJsonAsync(WriteRoles)).RequirePermission(Permissions.ManageAccounts);
-        group.MapPost("/users", CreateUserAsync).RequirePermission(Permissions.ManageAccounts);
-        group.MapPost("/applications", CreateApplicationAsync).RequirePermission(Permissions.ManageAccounts);
+        group.MapPost("/login", LoginAsync).AllowAnonymous().LimitAttempts()
+            .Describe("ElsaLogin", "Get tokens for a name and a password", o => o.Takes<LoginRequest>().Answers<LoginShape>().Refuses(429));
+        group.MapPost("/refresh-token", RefreshAsync).AllowAnonymous().LimitAttempts()
+            .Describe("ElsaRefreshToken", "Get new tokens; the refresh token is sent as the bearer", o => o.Answers<LoginShape>().Refuses(429));
+        group.MapGet("/roles", (HttpContext context) => context.WriteJsonAsync(WriteRoles)).RequirePermission(Permissions.ManageAccounts)
+            .Describe("ElsaListRoles", "List the roles", o => o.Answers<ListShape<RoleShape>>());
+        group.MapPost("/users", CreateUserAsync).RequirePermission(Permissions.ManageAccounts)
+            .Describe("ElsaCreateUser", "Make an account", o => o.Takes<UserRequest>().Answers<UserShape>());
+        group.MapPost("/applications", CreateApplicationAsync).RequirePermission(Permissions.ManageAccounts)
+            .Describe("ElsaCreateApplication", "Make a key with the rights of roles", o => o.Takes<ApplicationRequest>().Answers<ApplicationShape>());
     }
 
     private static async Task LoginAsync(HttpContext context, PasswordSignIn passwords, AccessTokens access, RefreshTokens refresh)

@@ -105,6 +105,6 @@ public static class ApiEndpoints
     /// <summary>PostgreSQL has no NUL characters: refused here, no command has to fail for one.</summary>
     internal static Task CheckTextAsync(HttpContext context, RequestDelegate next) =>
         context.Request.Query.Any(q => q.Key.Contains('\0') || q.Value.Any(v => v?.Contains('\0') == true))
-            ? Problems.WriteAsync(context, 400, "request.malformed", "The query has a NUL character.")
+            ? throw new ApiException(StatusCodes.Status400BadRequest, "request.malformed", "The query has a NUL character.")
             : next(context);
 }

@@ -1,3 +1,5 @@
+using Conclave.Workflows.Runtime.Definitions;
+
 namespace Conclave.Server.Api;
 
 /// <summary>Deletes workflows that nobody uses, and says who uses the others.</summary>
@@ -41,7 +43,11 @@ internal static class DefinitionUse
             return;
         var users = string.Join(" and ", ((string?[])[
             running > 0 ? $"{running} running instance{(running == 1 ? "" : "s")}" : null,
-            consumers.Count > 0 ? $"the workflow{(consumers.Count == 1 ? "" : "s")} {string.Join(", ", consumers.Select(c => $"'{c.DefinitionId}'"))}" : null]).OfType<string>());
+            consumers.Count > 0 ? $"the workflow{(consumers.DistinctBy(c => c.DefinitionId).Count() == 1 ? "" : "s")} {string.Join(", ", consumers.DistinctBy(c => c.DefinitionId).Select(NameOf))}" : null]).OfType<string>());
         throw new ApiException(409, "definition.in_use", $"'{definitionId}' is used by {users}. Retract it to take it out of use, or delete it anyway with force=true.");
     }
+
+    private static string NameOf(DefinitionSummary consumer) => string.IsNullOrEmpty(consumer.Name) || consumer.Name == consumer.DefinitionId
+        ? $"'{consumer.DefinitionId}'"
+        : $"'{consumer.Name}' ({consumer.DefinitionId})";
 }

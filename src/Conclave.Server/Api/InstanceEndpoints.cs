@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -12,12 +13,21 @@ namespace Conclave.Server.Api;
 /// <summary>Instances: list, read, journal, delete.</summary>
 internal static class InstanceEndpoints
 {
-    public static void Map(RouteGroupBuilder group)
+    public static void Map(RouteGroupBuilder instances)
     {
-        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadInstances);
-        group.MapGet("/{id}", GetAsync).RequirePermission(Permissions.ReadInstances);
-        group.MapGet("/{id}/journal", JournalAsync).RequirePermission(Permissions.ReadInstances);
-        group.MapDelete("/{id}", DeleteAsync).RequirePermission(Permissions.DeleteInstances);
+        var group = instances.WithTags("Instances");
+        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadInstances)
+            .Describe("ListInstances", "List instances, newest first", o => o
+                .Query("definitionId", "Of this workflow.").Query<WorkflowStatus>("status", "That run, or have ended.").Query<WorkflowSubStatus>("subStatus", "That stand like this.")
+                .Query("correlationId", "With this correlation id.").Query("parentId", "Started by this instance.").Query<bool>("hasIncidents", "With or without incidents.")
+                .Pages().Answers<PageShape<InstanceSummaryShape>>());
+        group.MapGet("/{id}", GetAsync).RequirePermission(Permissions.ReadInstances)
+            .Describe("GetInstance", "Get an instance with its values, bookmarks and incidents", o => o.Answers<InstanceShape>());
+        group.MapGet("/{id}/journal", JournalAsync).RequirePermission(Permissions.ReadInstances)
+            .Describe("GetInstanceJournal", "Read what happened in an instance", o => o
+                .Query<long>("after", "Entries after this number.").Pages().Answers<PageShape<JournalEntryShape>>());
+        group.MapDelete("/{id}", DeleteAsync).RequirePermission(Permissions.DeleteInstances)
+            .Describe("DeleteInstance", "Delete an instance that has ended", o => o.Query<bool>("force", "Deletes it even if it has not ended.").Answers(204).Refuses(409));
         OperationEndpoints.Map(group);
     }
 

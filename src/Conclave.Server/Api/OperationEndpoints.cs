@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Operations;
@@ -12,10 +13,19 @@ internal static class OperationEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         // Which right it needs, depends on the operation.
-        group.MapPost("/bulk", BulkAsync);
-        foreach (var operation in (string[])["cancel", "retry", "resume", "variables"])
-            group.MapPost($"/{{id}}/{operation}", (HttpContext context, string id) => ChangeAsync(context, id, operation)).RequirePermission(PermissionFor(operation));
-        group.MapPost("/{id}/migrate", MigrateAsync).RequirePermission(PermissionFor("migrate"));
+        group.MapPost("/bulk", BulkAsync)
+            .Describe("ChangeInstances", "Cancel, retry, resume, migrate or set variables of many instances", o => o
+                .Takes<BulkRequest>().Answers<BulkShape>().Note("Needs the right that the operation needs for one instance."));
+        MapChange<ReasonRequest>("cancel", "CancelInstance", "Cancel an instance");
+        MapChange<RetryRequest>("retry", "RetryInstance", "Run activities again that faulted");
+        MapChange<ResumeRequest>("resume", "ResumeInstance", "Go on at a bookmark");
+        MapChange<VariablesRequest>("variables", "SetInstanceVariables", "Set variables", isOptional: false);
+        group.MapPost("/{id}/migrate", MigrateAsync).RequirePermission(PermissionFor("migrate"))
+            .Describe("MigrateInstance", "Move an instance to another version", o => o.Takes<MigrateRequest>().Answers<MigrationShape>());
+
+        void MapChange<TRequest>(string operation, string name, string summary, bool isOptional = true) => group
+            .MapPost($"/{{id}}/{operation}", (HttpContext context, string id) => ChangeAsync(context, id, operation)).RequirePermission(PermissionFor(operation))
+            .Describe(name, summary, o => o.Takes<TRequest>(isOptional).Answers<InstanceShape>());
     }
 
     private static async Task ChangeAsync(HttpContext context, string id, string operation)

@@ -86,9 +86,8 @@ internal static partial class Problems
 
     private static Task AnswerAsync(HttpContext context, Exception exception)
     {
-        // A command that failed while it was being prepared leaves its connection out of step (npgsql#6391): none is used again.
         if (exception is PostgresException)
-            context.RequestServices.GetRequiredService<ServerRuntime>().Database.Clear();
+            DropConnections(context);
         switch (exception)
         {
             case ApiException api:
@@ -103,8 +102,8 @@ internal static partial class Problems
                 return WriteAsync(context, bad.StatusCode, bad.StatusCode == 413 ? "request.too_large" : "request.malformed", bad.Message);
             case JsonException json:
                 return WriteAsync(context, 400, "request.not_json", $"The body is not JSON: {json.Message}");
-            case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.ProgramLimitExceeded } unfit:
-                return WriteAsync(context, 400, "request.invalid", $"The database does not take an id or a text of the request: {unfit.MessageText}. Shorten it, and leave NUL characters out.");
+            case PostgresException unfit when TextOfUnfit(unfit) is { } text:
+                return WriteAsync(context, 400, "request.invalid", text);
             case NpgsqlException when DatabaseOutage.Is(exception):
                 Log(context).LogDatabase(exception);
                 return WriteAsync(context, 503, "database.unavailable", "The database cannot be reached right now. Nothing was changed, or the request can be repeated with the same Idempotency-Key. Try again in a moment.", retryAfter: "2");
@@ -113,6 +112,15 @@ internal static partial class Problems
                 return WriteAsync(context, 500, "server.error", "Something went wrong in the server. The log has the details under this trace id.");
         }
     }
+
+    /// <summary>A command that failed while it was being prepared leaves its connection out of step (npgsql#6391): none is used again.</summary>
+    public static void DropConnections(HttpContext context) => context.RequestServices.GetRequiredService<ServerRuntime>().Database.Clear();
+
+    /// <summary>What to say of a request that the database cannot store; null when it failed for another reason.</summary>
+    public static string? TextOfUnfit(PostgresException exception) =>
+        exception.SqlState is PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.ProgramLimitExceeded
+            ? $"The database does not take an id or a text of the request: {exception.MessageText}. Shorten it, and leave NUL characters out."
+            : null;
 
     private static int StatusOf(string code) => code switch
     {

@@ -1,27 +1,31 @@
 using System.Globalization;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 
 namespace Conclave.Server.Api;
 
 /// <summary>The work queue and its dead letters.</summary>
 internal static class QueueEndpoints
 {
-    public static void Map(RouteGroupBuilder group)
+    public static void Map(RouteGroupBuilder queue)
     {
-        group.MapGet("/", StatsAsync).RequirePermission(Permissions.ReadQueue);
-        group.MapGet("/dead", ListDeadAsync).RequirePermission(Permissions.ReadQueue);
+        var group = queue.WithTags("Queue");
+        group.MapGet("/", StatsAsync).RequirePermission(Permissions.ReadQueue)
+            .Describe("GetQueue", "See how much work waits", o => o.Answers<QueueShape>());
+        group.MapGet("/dead", ListDeadAsync).RequirePermission(Permissions.ReadQueue)
+            .Describe("ListDeadLetters", "List work that failed too often, newest first", o => o.Pages().Answers<PageShape<DeadWorkShape>>());
         group.MapPost("/dead/{id:long}/requeue", async (HttpContext context, long id) =>
         {
             if (!await context.Runtime().Queue.RequeueAsync(context.Tenant(), id, context.RequestAborted))
                 throw NoDead(id);
             context.Response.StatusCode = 204;
-        }).RequirePermission(Permissions.WriteQueue);
+        }).RequirePermission(Permissions.WriteQueue).Describe("RequeueDeadLetter", "Put a dead letter back", o => o.Answers(204));
         group.MapDelete("/dead/{id:long}", async (HttpContext context, long id) =>
         {
             if (!await context.Runtime().Queue.DeleteDeadAsync(context.Tenant(), id, context.RequestAborted))
                 throw NoDead(id);
             context.Response.StatusCode = 204;
-        }).RequirePermission(Permissions.WriteQueue);
+        }).RequirePermission(Permissions.WriteQueue).Describe("DeleteDeadLetter", "Delete a dead letter", o => o.Answers(204));
     }
 
     private static async Task StatsAsync(HttpContext context)

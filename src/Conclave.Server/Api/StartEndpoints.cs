@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -21,8 +22,12 @@ internal static class StartEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/{definitionId}/start", StartAsync).RequirePermission(Permissions.ExecuteDefinitions);
-        group.MapPost("/{definitionId}/start-many", StartManyAsync).RequirePermission(Permissions.ExecuteDefinitions);
+        group.MapPost("/{definitionId}/start", StartAsync).RequirePermission(Permissions.ExecuteDefinitions)
+            .Describe("StartWorkflow", "Start an instance", o => o
+                .Takes<StartRequest>(isOptional: true).Answers<InstanceShape>(200, "With wait: it ended or suspended in time.").Answers<StartedShape>(202, "It runs.").Refuses(404));
+        group.MapPost("/{definitionId}/start-many", StartManyAsync).RequirePermission(Permissions.ExecuteDefinitions)
+            .Describe("StartWorkflowManyTimes", "Start 1 to 10,000 instances together", o => o
+                .Takes<IReadOnlyList<StartRequest>>().Answers<StartedManyShape>(202, "All run, or none if one of them is wrong.").Refuses(429).Note("Takes one start a line (NDJSON), too."));
     }
 
     private static async Task StartAsync(HttpContext context, string definitionId)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Instances;
@@ -14,9 +15,12 @@ internal static class StimulusEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/events/{name}", PublishAsync).RequirePermission(Permissions.TriggerEvents);
-        group.MapGet("/tasks", ListTasksAsync).RequirePermission(Permissions.ReadTasks);
-        group.MapPost("/tasks/{taskId}/complete", CompleteAsync).RequirePermission(Permissions.CompleteTasks);
+        group.MapPost("/events/{name}", PublishAsync).RequirePermission(Permissions.TriggerEvents).WithTags("Events and tasks")
+            .Describe("PublishEvent", "Tell workflows of an event", o => o.Takes<EventRequest>(isOptional: true).Answers<DeliveryShape>());
+        group.MapGet("/tasks", ListTasksAsync).RequirePermission(Permissions.ReadTasks).WithTags("Events and tasks")
+            .Describe("ListTasks", "List the tasks that workflows wait for", o => o.Pages().Answers<PageShape<TaskShape>>());
+        group.MapPost("/tasks/{taskId}/complete", CompleteAsync).RequirePermission(Permissions.CompleteTasks).WithTags("Events and tasks")
+            .Describe("CompleteTask", "Complete a task", o => o.Takes<TaskResultRequest>(isOptional: true).Answers<DeliveryShape>());
     }
 
     private static async Task PublishAsync(HttpContext context, string name)

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Hosting;
+using Conclave.Server.ElsaApi.Definitions;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Runtime.Definitions;
 
@@ -10,25 +12,44 @@ namespace Conclave.Server.Api;
 /// <summary>Definitions: list, read, save, publish, history, import and export.</summary>
 internal static class WorkflowEndpoints
 {
-    public static void Map(RouteGroupBuilder group)
+    public static void Map(RouteGroupBuilder workflows)
     {
-        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapPost("/import", ImportAsync).RequirePermission(Permissions.WriteDefinitions);
-        group.MapPost("/validate", ValidateAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapGet("/export", ExportAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapGet("/{definitionId}", GetAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapPut("/{definitionId}", SaveAsync).RequirePermission(Permissions.WriteDefinitions);
-        group.MapDelete("/{definitionId}", DeleteAsync).RequirePermission(Permissions.DeleteDefinitions);
-        group.MapGet("/{definitionId}/versions", HistoryAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync).RequirePermission(Permissions.DeleteDefinitions);
+        var group = workflows.WithTags("Workflows");
+        group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("ListWorkflows", "List workflows, the newest version of each", o => o.Query("search", "Part of the name or id.").Pages().Answers<PageShape<WorkflowShape>>());
+        group.MapPost("/import", ImportAsync).RequirePermission(Permissions.WriteDefinitions)
+            .Describe("ImportWorkflows", "Import one definition, an array, a zip or several files", o => o
+                .Query("publish", "true, false, or file (the default): as each file says.").TakesFiles("application/json", "application/zip").Answers<ImportShape>()
+                .Note("Needs `publish:workflow-definitions`, too, unless publish is false."));
+        group.MapPost("/validate", ValidateAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("ValidateWorkflow", "Check a definition and store nothing", o => o.Takes<DefinitionRequest>().Answers<ValidationShape>());
+        group.MapGet("/export", ExportAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("ExportWorkflows", "Download the newest versions as a zip", o => o.Query("ids", "Ids with commas; all without it.").AnswersFile("application/zip").Refuses(404));
+        group.MapGet("/{definitionId}", GetAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("GetWorkflow", "Get a definition; the ETag is the hash of its content", o => o.Query("version", "latest, published or a number.").Answers<DefinitionFileShape>());
+        group.MapPut("/{definitionId}", SaveAsync).RequirePermission(Permissions.WriteDefinitions)
+            .Describe("SaveWorkflow", "Save the draft, or publish it", o => o
+                .Query<bool>("publish", "Needs `publish:workflow-definitions`, too.").Header("If-Match", "Refuses to overwrite what is not the version with this ETag; * overwrites whatever is there.")
+                .Takes<DefinitionRequest>().Answers<SavedWorkflowShape>().Refuses(409, 412));
+        group.MapDelete("/{definitionId}", DeleteAsync).RequirePermission(Permissions.DeleteDefinitions)
+            .Describe("DeleteWorkflow", "Delete a workflow with all its versions", o => o.Query<bool>("force", "Deletes it even if it is used.").Answers(204).Refuses(409));
+        group.MapGet("/{definitionId}/versions", HistoryAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("ListWorkflowVersions", "List the versions of a workflow, newest first", o => o.Pages().Answers<PageShape<WorkflowVersionShape>>());
+        group.MapDelete("/{definitionId}/versions/{version:int}", DeleteVersionAsync).RequirePermission(Permissions.DeleteDefinitions)
+            .Describe("DeleteWorkflowVersion", "Delete an old version", o => o.Query<bool>("force", "Deletes it even if instances run it.").Answers(204).Refuses(409));
         group.MapPost("/{definitionId}/publish", (HttpContext context, string definitionId) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted), isPublished: true)).RequirePermission(Permissions.PublishDefinitions);
+            MoveAsync(context, definitionId, context.Runtime().Catalog.PublishAsync(context.Tenant(), definitionId, context.RequestAborted), isPublished: true)).RequirePermission(Permissions.PublishDefinitions)
+            .Describe("PublishWorkflow", "Publish the newest version", o => o.Answers<SavedWorkflowShape>());
         group.MapPost("/{definitionId}/retract", (HttpContext context, string definitionId) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted))).RequirePermission(Permissions.RetractDefinitions);
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RetractAsync(context.Tenant(), definitionId, context.RequestAborted))).RequirePermission(Permissions.RetractDefinitions)
+            .Describe("RetractWorkflow", "Take the published version out of use", o => o.Answers<SavedWorkflowShape>());
         group.MapPost("/{definitionId}/revert", (HttpContext context, string definitionId, int version) =>
-            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted, context.Actor()))).RequirePermission(Permissions.PublishDefinitions);
-        group.MapGet("/{definitionId}/consumers", ConsumersAsync).RequirePermission(Permissions.ReadDefinitions);
-        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync).RequirePermission(Permissions.PublishDefinitions);
+            MoveAsync(context, definitionId, context.Runtime().Catalog.RevertAsync(context.Tenant(), definitionId, version, context.RequestAborted, context.Actor()))).RequirePermission(Permissions.PublishDefinitions)
+            .Describe("RevertWorkflow", "Copy an old version into a new draft", o => o.Required("version", "Number of the old version.").Answers<SavedWorkflowShape>());
+        group.MapGet("/{definitionId}/consumers", ConsumersAsync).RequirePermission(Permissions.ReadDefinitions)
+            .Describe("ListWorkflowConsumers", "List the workflows that use a workflow", o => o.Answers<PageShape<ConsumerShape>>());
+        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync).RequirePermission(Permissions.PublishDefinitions)
+            .Describe("UpdateWorkflowReferences", "Move the workflows that use it to its published version", o => o.Answers<PageShape<UpdatedConsumerShape>>());
         StartEndpoints.Map(group);
     }
 

@@ -33,11 +33,11 @@ public static class ElsaApi
             api.Use(ApiEndpoints.CheckTextAsync);
         });
         var group = app.MapGroup(Prefix).RequireAuthorization();
-        ElsaIdentity.Map(group);
-        DefinitionEndpoints.Map(group);
-        DescriptorEndpoints.Map(group);
+        ElsaIdentity.Map(group.MapGroup("").WithTags("Elsa: identity"));
+        DefinitionEndpoints.Map(group.MapGroup("").WithTags("Elsa: workflows"));
+        DescriptorEndpoints.Map(group.MapGroup("").WithTags("Elsa: design"));
         InstanceApi.Map(group);
-        LabelEndpoints.Map(group);
+        LabelEndpoints.Map(group.MapGroup("").WithTags("Elsa: workflows"));
         HubEndpoints.Map(app);
         group.MapFallback("{**path}", (HttpContext context) => context.Response.StatusCode = StatusCodes.Status404NotFound);
     }

@@ -3,6 +3,7 @@ using Conclave.Server.Api;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
+using Npgsql;
 
 namespace Conclave.Server.ElsaApi;
 
@@ -58,6 +59,11 @@ internal static class ElsaProblems
                     writer.WriteEndObject();
                 },
                 StatusCodes.Status400BadRequest);
+        }
+        catch (PostgresException exception) when (!inner.Response.HasStarted && Problems.TextOfUnfit(exception) is not null)
+        {
+            Problems.DropConnections(inner);
+            await WriteAsync(inner, Problems.TextOfUnfit(exception)!);
         }
         catch (ApiException exception) when (exception.Status == StatusCodes.Status404NotFound && !inner.Response.HasStarted)
         {

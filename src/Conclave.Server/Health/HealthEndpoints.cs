@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Conclave.Server.OpenApi;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Conclave.Server.Health;
@@ -27,10 +28,12 @@ public static class HealthEndpoints
     public static RouteGroupBuilder MapConclaveHealth(this IEndpointRouteBuilder app)
     {
         var group = app.MapGroup("/health");
-        group.MapGet("/live", (HttpContext context) => AnswerAsync(context, new HealthAnswer("live")));
+        group.MapGet("/live", (HttpContext context) => AnswerAsync(context, new HealthAnswer("live")))
+            .Describe("GetLiveness", "Whether the process answers", o => o.Answers<HealthAnswer>());
         group.MapGet("/startup", (HttpContext context, StartupState startup) => AnswerAsync(context, startup.IsFinished
             ? new HealthAnswer("started")
-            : new HealthAnswer("starting", startup.Step)));
+            : new HealthAnswer("starting", startup.Step)))
+            .Describe("GetStartup", "Whether start-up has finished", o => o.Answers<HealthAnswer>().Answers<HealthAnswer>(503, "It has not."));
         group.MapGet("/ready", async (HttpContext context, StartupState startup, Draining draining, HealthChecks checks) =>
         {
             if (draining.IsDraining)
@@ -47,7 +50,7 @@ public static class HealthEndpoints
                 var status = draining.IsDraining ? "draining" : results.All(r => r.Healthy) ? "ready" : "failing";
                 await AnswerAsync(context, new HealthAnswer(status, Checks: results));
             }
-        });
+        }).Describe("GetReadiness", "Whether requests may come", o => o.Answers<HealthAnswer>().Answers<HealthAnswer>(503, "They may not."));
         group.ExcludeFromDescription().DisableHttpMetrics();
         return group;
     }

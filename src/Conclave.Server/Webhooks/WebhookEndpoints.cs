@@ -2,6 +2,7 @@ using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Hosting;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Http;
@@ -31,7 +32,8 @@ public static class WebhookEndpoints
         var basePath = app.Services.GetRequiredService<IOptions<WebhookOptions>>().Value.BasePath;
         var handler = app.Services.GetRequiredService<WebhookHandler>();
         app.Map($"{basePath}/{{**path}}", (RequestDelegate)handler.HandleAsync);
-        app.MapGet("/status/{instanceId}", WebhookStatus.GetAsync);
+        app.MapGet("/status/{instanceId}", WebhookStatus.GetAsync)
+            .Describe("GetStatus", "See how an instance stands that a request started; its id is the key", o => o.Answers<StatusShape>());
     }
 }
 

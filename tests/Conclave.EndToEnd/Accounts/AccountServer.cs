@@ -33,6 +33,7 @@ public sealed partial class AccountServer : IAsyncLifetime
     {
         _database = await FaultDatabase.NewAsync();
         Server = await ServerProcess.StartAsync(null, Settings(_database.ConnectionString));
+        Server.Document = new ApiDocument(await Server.GetAsync("/openapi/v1.json"));
         using var browser = new Browser(Server);
         var token = await SetupTokenAsync(Server);
         (await browser.SubmitAsync($"/setup?token={token}", "/setup", ("token", token), ("userName", "root"), ("password", Password), ("again", Password))).Is(302);

@@ -21,7 +21,7 @@ public sealed class ConsumerTests(SharedServer shared)
 
         var refused = (await _server.CallAsync($"DELETE /api/workflows/{_used}")).IsProblem(409, "definition.in_use");
 
-        Assert.Contains(_consumer, refused["detail"].GetString(), StringComparison.Ordinal);
+        Assert.Contains($"'Consumer' ({_consumer})", refused["detail"].GetString(), StringComparison.Ordinal);
         Assert.Contains("1 running instance", refused["detail"].GetString(), StringComparison.Ordinal);
         (await _server.CallAsync($"GET /api/workflows/{_used}")).Is(200);
         (await _server.CallAsync($"DELETE /api/workflows/{_used}?force=true")).Is(204);

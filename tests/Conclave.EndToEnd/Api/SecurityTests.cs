@@ -18,7 +18,7 @@ public sealed class SecurityTests(SharedServer shared)
         "GET /api/instances/INSTANCE/journal", "POST /api/instances/INSTANCE/cancel", "POST /api/instances/INSTANCE/retry", "POST /api/instances/INSTANCE/resume",
         "POST /api/instances/INSTANCE/variables", "POST /api/instances/INSTANCE/migrate", "POST /api/instances/bulk", "DELETE /api/instances/INSTANCE?force=true",
         "POST /api/events/ID", "GET /api/tasks", "POST /api/tasks/x/complete", "GET /api/queue", "GET /api/queue/dead", "POST /api/queue/dead/1/requeue", "DELETE /api/queue/dead/1",
-        "GET /api", "GET /api/", "GET /api/nothing", "GET /api/nothing.json", "OPTIONS /api/workflows", "HEAD /api/workflows", "GET //api/workflows", "GET /API/workflows", "GET /aPi/Instances", "DELETE /Api/workflows/ID?force=true", "GET /%61pi/queue", "GET /api/%2e%2e/api/workflows",
+        "GET /api", "GET /api/", "GET /api/v1/workflows", "DELETE /API/V1/workflows/ID?force=true", "GET /api/v1", "GET /api/v2/queue", "GET /api/nothing", "GET /api/nothing.json", "OPTIONS /api/workflows", "HEAD /api/workflows", "GET //api/workflows", "GET /API/workflows", "GET /aPi/Instances", "DELETE /Api/workflows/ID?force=true", "GET /%61pi/queue", "GET /api/%2e%2e/api/workflows",
     ];
 
     private readonly ServerProcess _server = shared.Server;

@@ -83,7 +83,9 @@ public sealed class AdminTests(SharedServer shared)
         Assert.Contains((await _server.ItemsAsync("/elsa/api/labels")).Select(l => l.Text("id")), l => l == labelId);
         Assert.Equal($$"""{"labelIds":["{{labelId}}"]}""", (await _server.CallAsync($"POST /elsa/api/workflow-definitions/{Uri.EscapeDataString(versionId)}/labels", $$"""{ "labelIds": ["{{labelId}}", "nothing"] }""")).Is(200).Text);
         Assert.Equal($$"""{"items":["{{labelId}}"]}""", (await _server.CallAsync($"GET /elsa/api/workflow-definitions/{Uri.EscapeDataString(versionId)}/labels")).Is(200).Text);
+        Assert.Equal(versionId, Assert.Single(await _server.ItemsAsync($"/elsa/api/workflow-definitions?label={labelId}&label=nothing&Page=0&PageSize=5")).Text("id"));
         (await _server.CallAsync($"DELETE /elsa/api/labels/{labelId}")).Is(204);
+        Assert.Empty(await _server.ItemsAsync($"/elsa/api/workflow-definitions?label={labelId}"));
         (await _server.CallAsync($"GET /elsa/api/labels/{labelId}")).Is(404);
         Assert.Equal("""{"items":[]}""", (await _server.CallAsync($"GET /elsa/api/workflow-definitions/{Uri.EscapeDataString(versionId)}/labels")).Is(200).Text);
         (await _server.CallAsync("GET /elsa/api/workflow-definitions/nothing/labels")).Is(404);

@@ -176,7 +176,7 @@ public sealed class DefinitionChangeTests(SharedServer shared)
         var (used, consumer) = await UsedAsync();
 
         var refused = await _server.CallAsync($"DELETE {Path}/{used.DefinitionId}");
-        DefinitionReadTests.AssertErrors(refused, consumer.DefinitionId);
+        DefinitionReadTests.AssertErrors(refused, $"'{_name} consumer' ({consumer.DefinitionId})");
         var bulk = (await _server.CallAsync("POST /elsa/api/bulk-actions/delete/workflow-definitions/by-definition-id", new JsonObject { ["definitionIds"] = new JsonArray(used.DefinitionId, consumer.DefinitionId, "nothing") })).Is(200);
 
         Assert.Equal(1, bulk["deleted"].GetInt64());

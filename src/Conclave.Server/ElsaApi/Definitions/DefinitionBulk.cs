@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
@@ -14,14 +15,21 @@ internal static class DefinitionBulk
     {
         var bulk = api.MapGroup("/bulk-actions");
         bulk.MapPost("/delete/workflow-definitions/by-definition-id", (HttpContext context) => DeleteAsync(context, "definitionIds", DefinitionUse.DeleteAsync))
-            .RequirePermission(DefinitionLinks.Delete);
+            .RequirePermission(DefinitionLinks.Delete)
+            .Describe("ElsaDeleteDefinitions", "Delete workflows", o => o.Query<bool>("force", "Deletes them even if they are used.").Takes<DefinitionIdsRequest>().Answers<DeletedDefinitionsShape>());
         bulk.MapPost("/delete/workflow-definitions/by-id", (HttpContext context) => DeleteAsync(context, "ids", DefinitionChanges.DeleteVersionAsync))
-            .RequirePermission(DefinitionLinks.Delete);
-        api.MapDelete("/workflow-definition-versions/{id}", DeleteVersionAsync).RequirePermission(DefinitionLinks.Delete);
-        bulk.MapPost("/publish/workflow-definitions/by-definition-ids", PublishAsync).RequirePermission(DefinitionLinks.Publish);
-        bulk.MapPost("/retract/workflow-definitions/by-definition-ids", RetractAsync).RequirePermission(DefinitionLinks.Retract);
-        api.MapPost("/actions/workflow-definitions/refresh", RefreshAsync).RequirePermission(DefinitionLinks.Publish);
-        api.MapPost("/actions/workflow-definitions/reload", ReloadAsync).RequirePermission(DefinitionLinks.Publish);
+            .RequirePermission(DefinitionLinks.Delete)
+            .Describe("ElsaDeleteDefinitionVersions", "Delete versions", o => o.Query<bool>("force", "Deletes them even if instances run them.").Takes<VersionIdsRequest>().Answers<DeletedDefinitionsShape>());
+        api.MapDelete("/workflow-definition-versions/{id}", DeleteVersionAsync).RequirePermission(DefinitionLinks.Delete)
+            .Describe("ElsaDeleteDefinitionVersion", "Delete a version by its id", o => o.Query<bool>("force", "Deletes it even if instances run it.").Answers(204));
+        bulk.MapPost("/publish/workflow-definitions/by-definition-ids", PublishAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaPublishDefinitions", "Publish workflows", o => o.Takes<DefinitionIdsRequest>().Answers<PublishedManyShape>());
+        bulk.MapPost("/retract/workflow-definitions/by-definition-ids", RetractAsync).RequirePermission(DefinitionLinks.Retract)
+            .Describe("ElsaRetractDefinitions", "Take workflows out of use", o => o.Takes<DefinitionIdsRequest>().Answers<RetractedManyShape>());
+        api.MapPost("/actions/workflow-definitions/refresh", RefreshAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaRefreshDefinitions", "Find out again what published workflows start on", o => o.Takes<RefreshRequest>(isOptional: true).Answers<RefreshedShape>());
+        api.MapPost("/actions/workflow-definitions/reload", ReloadAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaReloadDefinitions", "Read all workflows again", o => o.Takes<NothingShape>(isOptional: true).Answers<NothingShape>());
     }
 
     private static async Task<IReadOnlyList<string>> ReadIdsAsync(HttpContext context, string name) =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
@@ -12,13 +13,21 @@ internal static class DefinitionChanges
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/", SaveAsync).RequirePermission(DefinitionLinks.Write);
-        group.MapPost("/{definitionId}/publish", PublishAsync).RequirePermission(DefinitionLinks.Publish);
-        group.MapPost("/{definitionId}/retract", RetractAsync).RequirePermission(DefinitionLinks.Retract);
-        group.MapPost("/{definitionId}/revert/{version:int}", RevertAsync).RequirePermission(DefinitionLinks.Publish);
-        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync).RequirePermission(DefinitionLinks.Publish);
-        group.MapDelete("/{definitionId}", DeleteAsync).RequirePermission(DefinitionLinks.Delete);
-        group.MapDelete("/{definitionId}/version/{version:int}", DeleteNumberAsync).RequirePermission(DefinitionLinks.Delete);
+        group.MapPost("/", SaveAsync).RequirePermission(DefinitionLinks.Write)
+            .Describe("ElsaSaveDefinition", "Create a workflow, save its draft, or publish it", o => o
+                .Takes<SaveRequest>().Answers<SavedShape>().Note("With publish it needs `publish:workflow-definitions`, too."));
+        group.MapPost("/{definitionId}/publish", PublishAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaPublishDefinition", "Publish the newest version", o => o.Takes<NothingShape>(isOptional: true).Answers<SavedShape>());
+        group.MapPost("/{definitionId}/retract", RetractAsync).RequirePermission(DefinitionLinks.Retract)
+            .Describe("ElsaRetractDefinition", "Take the published version out of use", o => o.Takes<NothingShape>(isOptional: true).Answers<DefinitionShape>());
+        group.MapPost("/{definitionId}/revert/{version:int}", RevertAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaRevertDefinition", "Copy an old version into a new draft", o => o.Answers<DefinitionSummaryShape>(201));
+        group.MapPost("/{definitionId}/update-references", UpdateReferencesAsync).RequirePermission(DefinitionLinks.Publish)
+            .Describe("ElsaUpdateReferences", "Move the workflows that use it to its published version", o => o.Takes<NothingShape>(isOptional: true).Answers<AffectedShape>());
+        group.MapDelete("/{definitionId}", DeleteAsync).RequirePermission(DefinitionLinks.Delete)
+            .Describe("ElsaDeleteDefinition", "Delete a workflow with all its versions", o => o.Query<bool>("force", "Deletes it even if it is used.").Answers(204));
+        group.MapDelete("/{definitionId}/version/{version:int}", DeleteNumberAsync).RequirePermission(DefinitionLinks.Delete)
+            .Describe("ElsaDeleteDefinitionNumber", "Delete an old version", o => o.Query<bool>("force", "Deletes it even if instances run it.").Answers(200));
     }
 
     /// <summary>Deletes a version by its id.</summary>

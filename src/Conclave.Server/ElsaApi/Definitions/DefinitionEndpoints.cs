@@ -1,5 +1,6 @@
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Definitions;
 
 namespace Conclave.Server.ElsaApi.Definitions;
@@ -12,15 +13,22 @@ internal static class DefinitionEndpoints
     {
         var group = api.MapGroup("/workflow-definitions");
         var read = group.MapGroup("").RequirePermission(DefinitionLinks.Read);
-        read.MapGet("/", ListAsync);
-        read.MapGet("/by-definition-id/{definitionId}", GetAsync);
-        read.MapGet("/{definitionId}", GetAsync);
-        read.MapGet("/by-id/{id}", GetVersionAsync);
-        read.MapGet("/many-by-id", GetManyAsync);
-        read.MapGet("/validation/is-name-unique", IsNameUniqueAsync);
-        read.MapGet("/query/count", CountAsync);
-        read.MapGet("/{definitionId}/versions", VersionsAsync);
-        read.MapGet("/{definitionId}/consumers", ConsumersAsync);
+        read.MapGet("/", ListAsync).Describe("ElsaListDefinitions", "List versions of workflows", o => o
+            .Query("versionOptions", DefinitionLinks.VersionsHelp).ElsaPages().Query("searchTerm", "Part of the name, the description or an id.")
+            .Query<bool>("isSystem", "With or without those of the platform.").Query<DefinitionOrder>("orderBy", "Name without it.").Query<OrderDirection>("orderDirection", "Direction.")
+            .Query<string[]>("definitionIds", "Only these workflows.").Query<string[]>("ids", "Only these versions.")
+            .Query("materializer", "Json is the only one.").Query<string[]>("label", "Only versions with one of these labels.").Answers<DefinitionListShape>());
+        read.MapGet("/by-definition-id/{definitionId}", GetAsync).Describe("ElsaGetDefinition", "Get a workflow", o => o
+            .Query("versionOptions", DefinitionLinks.VersionsHelp).Answers<DefinitionShape>());
+        read.MapGet("/{definitionId}", GetAsync).Describe("ElsaGetDefinitionShort", "Get a workflow", o => o
+            .Query("versionOptions", DefinitionLinks.VersionsHelp).Answers<DefinitionShape>());
+        read.MapGet("/by-id/{id}", GetVersionAsync).Describe("ElsaGetDefinitionVersion", "Get a version of a workflow", o => o.Answers<DefinitionShape>());
+        read.MapGet("/many-by-id", GetManyAsync).Describe("ElsaGetDefinitionVersions", "Get several versions", o => o.Query<string[]>("ids", "Their ids.").Answers<ListShape<DefinitionShape>>());
+        read.MapGet("/validation/is-name-unique", IsNameUniqueAsync).Describe("ElsaIsNameUnique", "See whether no workflow has a name", o => o
+            .Required("name", "The name, in any case.").Query("definitionId", "A workflow that may have it.").Answers<UniqueShape>());
+        read.MapGet("/query/count", CountAsync).Describe("ElsaCountDefinitions", "Count workflows", o => o.Answers<CountShape>());
+        read.MapGet("/{definitionId}/versions", VersionsAsync).Describe("ElsaListDefinitionVersions", "Get all versions of a workflow, newest first", o => o.Answers<IReadOnlyList<DefinitionShape>>());
+        read.MapGet("/{definitionId}/consumers", ConsumersAsync).Describe("ElsaListConsumers", "List the workflows that use a workflow", o => o.Answers<ConsumersShape>());
         DefinitionChanges.Map(group);
         DefinitionFiles.Map(group, api);
         DefinitionGraphs.Map(read);
@@ -39,11 +47,11 @@ internal static class DefinitionEndpoints
             Ids = context.Request.Values("ids") is { Count: > 0 } ids ? ids : null,
             DefinitionIds = context.Request.Values("definitionIds") is { Count: > 0 } definitionIds ? definitionIds : null,
             Search = context.Query("searchTerm"),
+            Labels = context.Request.Values("label") is { Count: > 0 } labels ? labels : null,
             IsSystem = context.Flag("isSystem"),
         };
-        // All workflows are JSON, and none has a label.
-        var isNothing = context.Query("materializer") is { } materializer && !materializer.Equals("Json", StringComparison.OrdinalIgnoreCase)
-            || context.Request.Values("label").Count > 0;
+        // All workflows are JSON.
+        var isNothing = context.Query("materializer") is { } materializer && !materializer.Equals("Json", StringComparison.OrdinalIgnoreCase);
         var (items, total) = isNothing
             ? ([], 0)
             : await context.Runtime().Catalog.Store.ListAsync(context.Tenant(), filter, order, descending, page?.Offset ?? 0, page?.Size, context.RequestAborted);

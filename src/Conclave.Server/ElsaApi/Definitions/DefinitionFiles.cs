@@ -3,6 +3,7 @@ using System.Text;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Hosting;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Runtime.Definitions;
 
@@ -17,14 +18,19 @@ internal static class DefinitionFiles
     {
         foreach (var path in (string[])["/import", "/{definitionId}/import"])
         {
-            group.MapPost(path, ImportAsync).RequirePermission(DefinitionLinks.Write);
-            group.MapPut(path, ImportAsync).RequirePermission(DefinitionLinks.Write);
+            var name = path == "/import" ? "ElsaImportDefinition" : "ElsaImportDefinitionInto";
+            group.MapMethods(path, ["POST", "PUT"], ImportAsync).RequirePermission(DefinitionLinks.Write).Describe(name, "Import a workflow as a draft", o => o
+                .Takes<DefinitionRequest>().Answers<DefinitionShape>().Answers<DefinitionShape>(201, "The file named no workflow."));
         }
 
-        group.MapPost("/import-files", ImportFilesAsync).RequirePermission(DefinitionLinks.Write);
-        group.MapGet("/{definitionId}/export", ExportAsync).RequirePermission(DefinitionLinks.Read);
-        group.MapPost("/{definitionId}/export", ExportAsync).RequirePermission(DefinitionLinks.Read);
-        api.MapPost("/bulk-actions/export/workflow-definitions", ExportManyAsync).RequirePermission(DefinitionLinks.Read);
+        group.MapPost("/import-files", ImportFilesAsync).RequirePermission(DefinitionLinks.Write)
+            .Describe("ElsaImportDefinitionFiles", "Import files and zips as drafts", o => o.TakesFiles().Answers<ImportedFilesShape>());
+        group.MapMethods("/{definitionId}/export", ["GET", "POST"], ExportAsync).RequirePermission(DefinitionLinks.Read)
+            .Describe("ElsaExportDefinition", "Download a workflow", o => o
+                .Query("versionOptions", DefinitionLinks.VersionsHelp).Query<bool>("includeConsumingWorkflows", "A zip with all that use it.")
+                .Answers<DefinitionFileShape>(200, "The workflow, or a zip with it."));
+        api.MapPost("/bulk-actions/export/workflow-definitions", ExportManyAsync).RequirePermission(DefinitionLinks.Read)
+            .Describe("ElsaExportDefinitions", "Download versions as a zip", o => o.Takes<ExportRequest>().AnswersFile("application/zip").Answers(204, "There is none of them."));
     }
 
     private static async Task ImportAsync(HttpContext context)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 
@@ -10,8 +11,10 @@ internal static class DefinitionGraphs
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/subgraph/{id}", SubgraphAsync);
-        group.MapGet("/subgraph/segments/{id}", SegmentsAsync);
+        group.MapGet("/subgraph/{id}", SubgraphAsync)
+            .Describe("ElsaGetSubgraph", "Look into an activity of a version", o => o.Query("parentNodeId", "Node id of the activity; the workflow itself without it.").Answers<NodeShape>());
+        group.MapGet("/subgraph/segments/{id}", SegmentsAsync)
+            .Describe("ElsaGetSegments", "Find the way to an activity of a version", o => o.Required("childNodeId", "Node id of the activity.").Answers<SegmentsShape>());
     }
 
     private static async Task SubgraphAsync(HttpContext context, string id)

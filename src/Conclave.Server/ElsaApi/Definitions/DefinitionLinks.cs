@@ -13,6 +13,9 @@ internal static class DefinitionLinks
     /// <summary>Right to change workflows.</summary>
     public const string Write = "write:workflow-definitions";
 
+    /// <summary>How versions are named in queries.</summary>
+    internal const string VersionsHelp = "Latest, Published, Draft, LatestOrPublished, LatestAndPublished, AllVersions or the number of a version.";
+
     /// <summary>Right to publish workflows.</summary>
     public const string Publish = "publish:workflow-definitions";
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Server.Webhooks;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
@@ -21,11 +22,22 @@ internal static class DefinitionRuns
     public static void Map(RouteGroupBuilder group)
     {
         var runs = group.MapGroup("").RequirePermission(DefinitionLinks.Execute);
-        runs.MapPost("/{definitionId}/execute", ExecuteAsync);
-        runs.MapGet("/{definitionId}/execute", ExecuteAsync);
-        runs.MapPost("/{definitionId}/dispatch", DispatchAsync);
-        runs.MapPost("/{definitionId}/bulk-dispatch", BulkDispatchAsync);
+        runs.MapPost("/{definitionId}/execute", ExecuteAsync).Describe("ElsaExecuteDefinition", "Run a workflow and wait", o => o
+            .Takes<ExecuteRequest>(isOptional: true).DescribeRun());
+        runs.MapGet("/{definitionId}/execute", ExecuteAsync).Describe("ElsaExecuteDefinitionByGet", "Run a workflow and wait", o => o
+            .Query("correlationId", "Correlation id of the instance.").Query("name", "Name of the instance.").Query("triggerActivityId", "The trigger to begin with.")
+            .Query("versionOptions", DefinitionLinks.VersionsHelp).Query("input", "Inputs as JSON.").Query("variables", "Variables as JSON.").Query("activityHandle", "Another activity to begin with, as JSON.")
+            .DescribeRun());
+        runs.MapPost("/{definitionId}/dispatch", DispatchAsync).Describe("ElsaDispatchDefinition", "Put an instance into the queue", o => o.Takes<DispatchRequest>(isOptional: true).Answers<DispatchedShape>());
+        runs.MapPost("/{definitionId}/bulk-dispatch", BulkDispatchAsync).Describe("ElsaBulkDispatchDefinition", "Put many instances into the queue", o => o
+            .Takes<BulkDispatchRequest>(isOptional: true).Answers<DispatchedManyShape>());
     }
+
+    private static ApiOperation DescribeRun(this ApiOperation operation) => operation
+        .Answers<ExecutedShape>(200, "It has run as far as it goes, or cannot start (without a body).")
+        .Answers<ExecutedShape>(500, "It faulted.")
+        .OrWhatTheWorkflowAnswers()
+        .Note("The header x-elsa-workflow-instance-id names the instance; x-elsa-workflow-cannot-start says True when the activation strategy refuses another one.");
 
     private static async Task ExecuteAsync(HttpContext context, string definitionId)
     {

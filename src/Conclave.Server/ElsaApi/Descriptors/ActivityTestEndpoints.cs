@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -17,7 +18,9 @@ internal static class ActivityTestEndpoints
 {
     private static readonly TimeSpan LongestTest = TimeSpan.FromSeconds(60);
 
-    public static void Map(RouteGroupBuilder group) => group.MapPost("/tests/activities", RunAsync).RequirePermission("exec:tests");
+    public static void Map(RouteGroupBuilder group) => group.MapPost("/tests/activities", RunAsync).RequirePermission("exec:tests")
+        .Describe("ElsaTestActivity", "Run one activity with test values", o => o
+            .Takes<ActivityTestRequest>().Answers<ActivityTestShape>().Note("The activity really runs: an HTTP request is sent."));
 
     private static async Task RunAsync(HttpContext context)
     {

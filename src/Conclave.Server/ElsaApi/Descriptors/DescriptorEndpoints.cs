@@ -3,6 +3,7 @@ using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Hosting;
+using Conclave.Server.OpenApi;
 using Conclave.Server.Webhooks;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
@@ -18,10 +19,14 @@ internal static class DescriptorEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var activities = new ActivityDescriptors(((IEndpointRouteBuilder)group).ServiceProvider.GetRequiredService<ServerRuntime>());
-        group.MapGet("/descriptors/activities", (HttpContext context) => ListAsync(context, activities)).RequirePermission(ReadActivities);
-        group.MapGet("/descriptors/activities/{typeName}", (HttpContext context, string typeName) => GetAsync(context, activities, typeName)).RequirePermission(ReadActivities);
+        group.MapGet("/descriptors/activities", (HttpContext context) => ListAsync(context, activities)).RequirePermission(ReadActivities)
+            .Describe("ElsaListActivityDescriptors", "List the activities that authors may use", o => o
+                .Query<bool>("refresh", "Has no meaning: the list is never old.").Answers<ListShape<ActivityDescriptorShape>>().Answers(304, "It is still what If-None-Match names."));
+        group.MapGet("/descriptors/activities/{typeName}", (HttpContext context, string typeName) => GetAsync(context, activities, typeName)).RequirePermission(ReadActivities)
+            .Describe("ElsaGetActivityDescriptor", "Get one of them", o => o.Query<int>("version", "The newest without it.").Answers<ActivityDescriptorShape>());
         group.MapPost("/descriptors/activities/{typeName}/options/{inputName}", (HttpContext context, string typeName, string inputName) =>
-            OptionsAsync(context, activities, typeName, inputName)).RequirePermission(ReadActivities);
+            OptionsAsync(context, activities, typeName, inputName)).RequirePermission(ReadActivities)
+            .Describe("ElsaGetInputOptions", "Get settings of an input's editor", o => o.Takes<InputOptionsRequest>(isOptional: true).Answers<InputOptionsShape>());
         StrategyEndpoints.Map(group);
         FeatureEndpoints.Map(group);
         TypeDefinitionEndpoints.Map(group);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 
 namespace Conclave.Server.ElsaApi.Descriptors;
 
@@ -19,9 +20,11 @@ internal static class FeatureEndpoints
         // Everything is mapped by the time that somebody asks.
         var installed = new Lazy<Feature[]>(() => [.. Known.Where(f => IsMapped(endpoints, f.Path))]);
         group.MapGet("/features/installed", (HttpContext context) => StrategyEndpoints.WriteItemsAsync(context, installed.Value, WriteMembers))
-            .RequirePermission("read:installed-features");
+            .RequirePermission("read:installed-features")
+            .Describe("ElsaListFeatures", "List what changes what Studio shows", o => o.Answers<ListShape<FeatureShape>>());
         group.MapGet("/features/installed/{fullName}", (HttpContext context, string fullName) => GetAsync(context, installed.Value, fullName))
-            .RequirePermission("read:installed-features");
+            .RequirePermission("read:installed-features")
+            .Describe("ElsaGetFeature", "See whether a feature is there", o => o.Answers<FeatureShape>());
     }
 
     private static Task GetAsync(HttpContext context, Feature[] installed, string fullName)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Instances;
@@ -13,16 +14,23 @@ internal static class StrategyEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var lists = group.MapGroup("").RequirePermission(DescriptorEndpoints.ReadActivities);
-        lists.MapGet("/descriptors/expression-descriptors", ExpressionsAsync);
-        lists.MapGet("/descriptors/storage-drivers", StorageDriversAsync);
-        lists.MapGet("/descriptors/variables", VariableTypesAsync);
-        lists.MapGet("/descriptors/workflow-activation-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", Activation.Strategies));
-        lists.MapGet("/descriptors/incident-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", WorkflowOptions.IncidentStrategies));
-        lists.MapGet("/descriptors/log-persistence-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", LogPersistence.Strategies));
-        lists.MapGet("/descriptors/commit-strategies/workflows", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForWorkflows));
-        lists.MapGet("/descriptors/commit-strategies/activities", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForActivities));
-        lists.MapGet("/descriptors/output-converters", OutputConvertersAsync);
-        lists.MapGet("/workflow-contexts/provider-descriptors", (HttpContext context) => WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { }));
+        lists.MapGet("/descriptors/expression-descriptors", ExpressionsAsync).Describe("ElsaListExpressions", "List the syntaxes of expressions", o => o.Answers<ListShape<ExpressionShape>>());
+        lists.MapGet("/descriptors/storage-drivers", StorageDriversAsync).Describe("ElsaListStorageDrivers", "List where variables may be kept", o => o.Answers<ListShape<StorageDriverShape>>());
+        lists.MapGet("/descriptors/variables", VariableTypesAsync).Describe("ElsaListVariableTypes", "List types of variables", o => o.Answers<ListShape<VariableTypeShape>>());
+        lists.MapGet("/descriptors/workflow-activation-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", Activation.Strategies))
+            .Describe("ElsaListActivationStrategies", "List when another instance may start", o => o.Answers<ListShape<StrategyTypeShape>>());
+        lists.MapGet("/descriptors/incident-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", WorkflowOptions.IncidentStrategies))
+            .Describe("ElsaListIncidentStrategies", "List what a fault does", o => o.Answers<ListShape<StrategyTypeShape>>());
+        lists.MapGet("/descriptors/log-persistence-strategies", (HttpContext context) => StrategiesAsync(context, "typeName", LogPersistence.Strategies))
+            .Describe("ElsaListLogPersistenceStrategies", "List which values the journal keeps", o => o.Answers<ListShape<StrategyTypeShape>>());
+        lists.MapGet("/descriptors/commit-strategies/workflows", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForWorkflows))
+            .Describe("ElsaListWorkflowCommitStrategies", "List when an instance is stored", o => o.Answers<ListShape<StrategyNameShape>>());
+        lists.MapGet("/descriptors/commit-strategies/activities", (HttpContext context) => StrategiesAsync(context, "name", CommitStrategy.ForActivities))
+            .Describe("ElsaListActivityCommitStrategies", "List when an activity has the instance stored", o => o.Answers<ListShape<StrategyNameShape>>());
+        lists.MapGet("/descriptors/output-converters", OutputConvertersAsync).Describe("ElsaListOutputConverters", "List converters of outputs; there is none", o => o
+            .Query("sourceType", "Type of the output.").Query("destinationType", "Type that it is to become.").Answers<ListShape<OutputConverterShape>>());
+        lists.MapGet("/workflow-contexts/provider-descriptors", (HttpContext context) => WriteItemsAsync(context, Array.Empty<string>(), (_, _) => { }))
+            .Describe("ElsaListContextProviders", "List providers of workflow contexts; there is none", o => o.Answers<ListShape<ContextProviderShape>>());
     }
 
     private static Task ExpressionsAsync(HttpContext context)

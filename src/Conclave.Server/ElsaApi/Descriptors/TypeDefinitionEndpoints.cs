@@ -1,6 +1,7 @@
 using System.Text;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
 
@@ -11,7 +12,9 @@ internal static class TypeDefinitionEndpoints
 {
     public static void Map(RouteGroupBuilder group) => group
         .MapPost("/scripting/javascript/type-definitions/{definitionId}", WriteAsync)
-        .RequirePermission("read:javascript-type-definitions");
+        .RequirePermission("read:javascript-type-definitions")
+        .Describe("ElsaGetTypeDefinitions", "Get what scripts of a workflow may use, as TypeScript", o => o
+            .Takes<TypeDefinitionsRequest>(isOptional: true).AnswersFile("application/x-typescript"));
 
     private static async Task WriteAsync(HttpContext context, string definitionId)
     {

@@ -1,5 +1,6 @@
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 
 namespace Conclave.Server.ElsaApi.Instances;
 
@@ -11,12 +12,15 @@ internal static class AdminEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/package/version", VersionAsync).RequirePermission(Permissions.ReadFeatures);
+        group.MapGet("/package/version", VersionAsync).RequirePermission(Permissions.ReadFeatures)
+            .Describe("ElsaGetPackageVersion", "See the version of Elsa whose API this is", o => o.Answers<PackageVersionShape>());
         var workers = group.MapGroup("/admin/workflow-runtime");
-        workers.MapGet("/status", StatusAsync).RequirePermission("read:queue");
-        workers.MapPost("/pause", (HttpContext context) => PauseAsync(context, drains: false)).RequirePermission("write:queue");
-        workers.MapPost("/resume", ResumeAsync).RequirePermission("write:queue");
-        workers.MapPost("/force-drain", (HttpContext context) => PauseAsync(context, drains: true)).RequirePermission("write:queue");
+        workers.MapGet("/status", StatusAsync).RequirePermission("read:queue").Describe("ElsaGetWorkers", "See whether workers take work", o => o.Answers<WorkersShape>());
+        workers.MapPost("/pause", (HttpContext context) => PauseAsync(context, drains: false)).RequirePermission("write:queue")
+            .Describe("ElsaPauseWorkers", "Pause the workers of all processes", o => o.Takes<PauseRequest>(isOptional: true).Answers<WorkersShape>());
+        workers.MapPost("/resume", ResumeAsync).RequirePermission("write:queue").Describe("ElsaResumeWorkers", "Let workers take work again", o => o.Answers<WorkersShape>());
+        workers.MapPost("/force-drain", (HttpContext context) => PauseAsync(context, drains: true)).RequirePermission("write:queue")
+            .Describe("ElsaDrainWorkers", "Pause the workers, and stop what runs after its current activity", o => o.Takes<PauseRequest>(isOptional: true).Answers<WorkersShape>());
     }
 
     private static Task VersionAsync(HttpContext context) => context.WriteJsonAsync(writer =>

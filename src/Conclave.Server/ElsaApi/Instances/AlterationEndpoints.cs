@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Operations;
 
@@ -24,11 +25,15 @@ internal static class AlterationEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var alterations = group.MapGroup("/alterations");
-        alterations.MapPost("/submit", SubmitAsync).RequirePermission(AnyChange);
-        alterations.MapPost("/run", RunAsync).RequirePermission(AnyChange);
-        alterations.MapPost("/dry-run", DryRunAsync).RequirePermission(InstanceApi.Read);
-        alterations.MapPost("/workflows/retry", RetryAsync).RequirePermission(Retry);
-        alterations.MapGet("/{id}", GetAsync).RequirePermission(InstanceApi.Read);
+        alterations.MapPost("/submit", SubmitAsync).RequirePermission(AnyChange)
+            .Describe("ElsaSubmitAlterations", "Plan changes to all instances that fit a filter", o => o.Takes<AlterationPlanRequest>().Answers<PlanIdShape>());
+        alterations.MapPost("/run", RunAsync).RequirePermission(AnyChange)
+            .Describe("ElsaRunAlterations", "Change up to 1,000 instances and wait", o => o.Takes<AlterationRunRequest>().Answers<AlterationResultsShape>());
+        alterations.MapPost("/dry-run", DryRunAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaDryRunAlterations", "See which instances a filter fits", o => o.Takes<AlterationDryRunRequest>().Answers<FoundInstancesShape>());
+        alterations.MapPost("/workflows/retry", RetryAsync).RequirePermission(Retry)
+            .Describe("ElsaRetryInstances", "Run activities again that faulted", o => o.Takes<AlterationRetryRequest>().Answers<AlterationResultsShape>());
+        alterations.MapGet("/{id}", GetAsync).RequirePermission(InstanceApi.Read).Describe("ElsaGetAlterationPlan", "See how far a plan is", o => o.Answers<AlterationProgressShape>());
     }
 
     private static async Task SubmitAsync(HttpContext context)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Operations;
@@ -18,11 +19,16 @@ internal static class CancelEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/cancel/workflow-instances/{id}", CancelAsync).RequirePermission(Cancel);
-        group.MapPost("/bulk-actions/cancel/workflow-instances", CancelManyAsync).RequirePermission(Cancel);
-        group.MapDelete("/workflow-instances/{id}", DeleteAsync).RequirePermission(Delete);
-        group.MapPost("/bulk-actions/delete/workflow-instances", DeleteManyAsync).RequirePermission(Delete);
-        group.MapPost("/bulk-actions/delete/workflow-instances/by-id", DeleteManyAsync).RequirePermission(Delete);
+        group.MapPost("/cancel/workflow-instances/{id}", CancelAsync).RequirePermission(Cancel)
+            .Describe("ElsaCancelInstance", "Cancel an instance", o => o.Answers(200, "It is cancelled, or had ended already."));
+        group.MapPost("/bulk-actions/cancel/workflow-instances", CancelManyAsync).RequirePermission(Cancel)
+            .Describe("ElsaCancelInstances", "Cancel instances", o => o.Takes<CancelManyRequest>().Answers<CancelledShape>());
+        group.MapDelete("/workflow-instances/{id}", DeleteAsync).RequirePermission(Delete)
+            .Describe("ElsaDeleteInstance", "Delete an instance, also one that runs", o => o.Answers(204));
+        group.MapPost("/bulk-actions/delete/workflow-instances", DeleteManyAsync).RequirePermission(Delete)
+            .Describe("ElsaDeleteInstances", "Delete instances", o => o.Takes<DeleteManyRequest>().Answers<DeletedShape>());
+        group.MapPost("/bulk-actions/delete/workflow-instances/by-id", DeleteManyAsync).RequirePermission(Delete)
+            .Describe("ElsaDeleteInstancesById", "Delete instances", o => o.Takes<DeleteManyRequest>().Answers<DeletedShape>());
     }
 
     private static async Task CancelAsync(HttpContext context, string id)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Queue;
 
 namespace Conclave.Server.ElsaApi.Instances;
@@ -15,11 +16,14 @@ internal static class DeadLetterEndpoints
     public static void Map(RouteGroupBuilder group)
     {
         var letters = group.MapGroup("/bookmark-queue/dead-letters");
-        letters.MapGet("/", ListAsync).RequirePermission("read:queue");
-        letters.MapPost("/", ListAsync).RequirePermission("read:queue");
-        letters.MapGet("/{id}", GetAsync).RequirePermission("read:queue");
-        letters.MapDelete("/{id}", DeleteAsync).RequirePermission("write:queue");
-        letters.MapPost("/{id}/replay", ReplayAsync).RequirePermission("write:queue");
+        letters.MapGet("/", ListAsync).RequirePermission("read:queue")
+            .Describe("ElsaListDeadLetters", "List work that failed too often", o => o
+                .ElsaPages().Query("workflowInstanceId", "Of this instance.").Answers<PageShape<DeadLetterShape>>());
+        letters.MapPost("/", ListAsync).RequirePermission("read:queue")
+            .Describe("ElsaFilterDeadLetters", "List work that failed too often", o => o.Takes<DeadLetterRequest>(isOptional: true).Answers<PageShape<DeadLetterShape>>());
+        letters.MapGet("/{id}", GetAsync).RequirePermission("read:queue").Describe("ElsaGetDeadLetter", "Get a dead letter", o => o.Answers<DeadLetterShape>());
+        letters.MapDelete("/{id}", DeleteAsync).RequirePermission("write:queue").Describe("ElsaDeleteDeadLetter", "Delete a dead letter", o => o.Answers(204));
+        letters.MapPost("/{id}/replay", ReplayAsync).RequirePermission("write:queue").Describe("ElsaReplayDeadLetter", "Put a dead letter back", o => o.Answers(200));
     }
 
     private static async Task ListAsync(HttpContext context)

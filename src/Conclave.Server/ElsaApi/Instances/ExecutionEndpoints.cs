@@ -1,5 +1,6 @@
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Executions;
 
 namespace Conclave.Server.ElsaApi.Instances;
@@ -16,14 +17,26 @@ internal static class ExecutionEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/activity-executions/report", ReportAsync).RequirePermission(Read);
-        group.MapGet("/activity-executions/list", (HttpContext context) => ListAsync(context, isSummary: false)).RequirePermission(Read);
-        group.MapGet("/activity-execution-summaries/list", (HttpContext context) => ListAsync(context, isSummary: true)).RequirePermission(Read);
-        group.MapGet("/activity-executions/count", CountAsync).RequirePermission(Read);
-        group.MapGet("/activity-executions/by-id", (HttpContext context) => GetAsync(context, context.Query("id") ?? throw ApiException.Bad("'id' is missing."))).RequirePermission(Read);
-        group.MapGet("/activity-executions/{id}", GetAsync).RequirePermission(Read);
-        group.MapGet("/activity-executions/{id}/call-stack", CallStackAsync).RequirePermission(Read);
+        group.MapPost("/activity-executions/report", ReportAsync).RequirePermission(Read)
+            .Describe("ElsaReportExecutions", "Count how often activities of an instance ran", o => o.Takes<ReportRequest>().Answers<ReportShape>());
+        group.MapGet("/activity-executions/list", (HttpContext context) => ListAsync(context, isSummary: false)).RequirePermission(Read)
+            .Describe("ElsaListExecutions", "List executions of activities with their values", o => o.DescribeFilter().Answers<ListShape<ExecutionShape>>());
+        group.MapGet("/activity-execution-summaries/list", (HttpContext context) => ListAsync(context, isSummary: true)).RequirePermission(Read)
+            .Describe("ElsaListExecutionSummaries", "List executions of activities", o => o.DescribeFilter().Answers<ListShape<ExecutionSummaryShape>>());
+        group.MapGet("/activity-executions/count", CountAsync).RequirePermission(Read)
+            .Describe("ElsaCountExecutions", "Count executions of activities", o => o.DescribeFilter().Answers<CountShape>());
+        group.MapGet("/activity-executions/by-id", (HttpContext context) => GetAsync(context, context.Query("id") ?? throw ApiException.Bad("'id' is missing."))).RequirePermission(Read)
+            .Describe("ElsaFindExecution", "Get an execution of an activity", o => o.Required("id", "Its id.").Answers<ExecutionShape>().Refuses(404));
+        group.MapGet("/activity-executions/{id}", GetAsync).RequirePermission(Read)
+            .Describe("ElsaGetExecution", "Get an execution of an activity", o => o.Answers<ExecutionShape>());
+        group.MapGet("/activity-executions/{id}/call-stack", CallStackAsync).RequirePermission(Read)
+            .Describe("ElsaGetCallStack", "See who started an execution, also through other workflows", o => o
+                .Query<bool>("includeCrossWorkflowChain", "false stays in the instance.").Query<int>("skip", "How many come before.").Query<int>("take", "Most executions, at most 1,000; 100 without it.")
+                .Answers<CallStackShape>());
     }
+
+    private static ApiOperation DescribeFilter(this ApiOperation operation) => operation
+        .Required("workflowInstanceId", "The instance.").Query<string[]>("activityNodeId", "Of these nodes.").Query("activityId", "Of this activity.").Query<bool>("completed", "That have ended, or not.");
 
     private static async Task ReportAsync(HttpContext context)
     {

@@ -10,17 +10,19 @@ internal static class InstanceApi
     public const string Write = "write:workflow-instances";
 
     /// <summary>Maps the endpoints.</summary>
-    public static void Map(RouteGroupBuilder group)
+    public static void Map(RouteGroupBuilder api)
     {
+        var group = api.MapGroup("").WithTags("Elsa: instances");
         InstanceEndpoints.Map(group);
         JournalEndpoints.Map(group);
         ExecutionEndpoints.Map(group);
         ResilienceEndpoints.Map(group);
         CancelEndpoints.Map(group);
         TransferEndpoints.Map(group);
-        StimulusEndpoints.Map(group);
-        DeadLetterEndpoints.Map(group);
         AlterationEndpoints.Map(group);
-        AdminEndpoints.Map(group);
+        StimulusEndpoints.Map(api.MapGroup("").WithTags("Elsa: tasks, events, bookmarks"));
+        var server = api.MapGroup("").WithTags("Elsa: server");
+        DeadLetterEndpoints.Map(server);
+        AdminEndpoints.Map(server);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Instances;
@@ -15,12 +16,23 @@ internal static class InstanceEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/workflow-instances", ListAsync).RequirePermission(InstanceApi.Read);
-        group.MapGet("/workflow-instances", ListAsync).RequirePermission(InstanceApi.Read);
-        group.MapGet("/workflow-instances/{id}", GetAsync).RequirePermission(InstanceApi.Read);
-        group.MapGet("/workflow-instances/{id}/execution-state", StateAsync).RequirePermission(InstanceApi.Read);
-        group.MapGet("/workflow-instances/{id}/variables", VariablesAsync).RequirePermission(InstanceApi.Read);
-        group.MapPost("/workflow-instances/{id}/variables", SetVariablesAsync).RequirePermission(InstanceApi.Write);
+        group.MapPost("/workflow-instances", ListAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaListInstances", "List instances", o => o.Takes<InstanceListRequest>(isOptional: true).Answers<PageShape<InstanceSummaryShape>>());
+        group.MapGet("/workflow-instances", ListAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaListInstancesByGet", "List instances", o => o
+                .ElsaPages().Query("searchTerm", "Part of the name or of an id.").Query<string[]>("ids", "Only these.").Query("definitionId", "Of this workflow.")
+                .Query<string[]>("definitionIds", "Of these workflows.").Query("correlationId", "With this correlation id.").Query("name", "With this name.").Query<int>("version", "Of this version.")
+                .Query<bool>("hasIncidents", "With or without incidents.").Query<bool>("isSystem", "true finds nothing.").Query<WorkflowStatus>("status", "That run, or have ended.")
+                .Query<WorkflowStatus[]>("statuses", "Any of these.").Query<InstanceSubStatus>("subStatus", "That stand like this.").Query<InstanceSubStatus[]>("subStatuses", "Any of these.")
+                .Query<InstanceOrderBy>("orderBy", "Created without it.").Query<OrderDirection>("orderDirection", "Direction.").Answers<PageShape<InstanceSummaryShape>>());
+        group.MapGet("/workflow-instances/{id}", GetAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaGetInstance", "Get an instance with its state", o => o.Answers<InstanceShape>());
+        group.MapGet("/workflow-instances/{id}/execution-state", StateAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaGetExecutionState", "See how an instance stands", o => o.Answers<ExecutionStateShape>());
+        group.MapGet("/workflow-instances/{id}/variables", VariablesAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaGetVariables", "Read the variables of an instance", o => o.Answers<ListShape<VariableValueShape>>());
+        group.MapPost("/workflow-instances/{id}/variables", SetVariablesAsync).RequirePermission(InstanceApi.Write)
+            .Describe("ElsaSetVariables", "Set variables of an instance", o => o.Takes<SetVariablesRequest>().Answers<ListShape<VariableValueShape>>());
     }
 
     private static async Task ListAsync(HttpContext context)

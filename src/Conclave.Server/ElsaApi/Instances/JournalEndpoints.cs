@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 
 namespace Conclave.Server.ElsaApi.Instances;
@@ -13,10 +14,16 @@ internal static class JournalEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/workflow-instances/{id}/journal", (HttpContext context, string id) => ListAsync(context, id, new JournalQuery())).RequirePermission(InstanceApi.Read);
-        group.MapPost("/workflow-instances/{id}/journal", FilterAsync).RequirePermission(InstanceApi.Read);
-        group.MapGet("/workflow-instances/{id}/journal/{activityId}", LastAsync).RequirePermission(InstanceApi.Read);
+        group.MapGet("/workflow-instances/{id}/journal", (HttpContext context, string id) => ListAsync(context, id, new JournalQuery())).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaGetJournal", "Read the journal of an instance", o => o.DescribePage());
+        group.MapPost("/workflow-instances/{id}/journal", FilterAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaFilterJournal", "Read entries of the journal of an instance", o => o.Takes<JournalRequest>(isOptional: true).DescribePage());
+        group.MapGet("/workflow-instances/{id}/journal/{activityId}", LastAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaGetLastJournalEntry", "Get the last entry of an activity", o => o.Answers<JournalRecordShape>());
     }
+
+    private static ApiOperation DescribePage(this ApiOperation operation) => operation
+        .Query<long>("skip", "How many come before.").Query<int>("take", "Most entries, at most 5,000; 100 without it.").ElsaPages().Answers<PageShape<JournalRecordShape>>();
 
     /// <summary>Writes an entry as Elsa's client reads it.</summary>
     public static void Write(Utf8JsonWriter writer, string instanceId, JournalRecord record)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 
 namespace Conclave.Server.ElsaApi.Instances;
@@ -12,8 +13,11 @@ internal static class ResilienceEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/resilience/strategies", ListAsync).RequirePermission("read:activity-descriptors");
-        group.MapGet("/resilience/retries/{activityInstanceId}", RetriesAsync).RequirePermission("read:activity-execution");
+        group.MapGet("/resilience/strategies", ListAsync).RequirePermission("read:activity-descriptors")
+            .Describe("ElsaListResilienceStrategies", "List how failed calls may be repeated", o => o.Query("category", "Has no meaning: every strategy fits.").Answers<ListShape<StrategyShape>>());
+        group.MapGet("/resilience/retries/{activityInstanceId}", RetriesAsync).RequirePermission("read:activity-execution")
+            .Describe("ElsaListRetries", "List the repeated attempts of an execution", o => o
+                .Query<int>("skip", "How many come before.").Query<int>("take", "Most attempts, at most 1,000.").Answers<PageShape<RetryShape>>());
     }
 
     /// <summary>Writes a strategy as Elsa's client reads it.</summary>

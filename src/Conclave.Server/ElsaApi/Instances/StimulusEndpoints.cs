@@ -1,6 +1,7 @@
 using System.Globalization;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Server.Webhooks;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -30,12 +31,20 @@ internal static class StimulusEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapPost("/tasks/{taskId}/complete", CompleteTaskAsync).RequirePermission("tasks:complete");
-        group.MapPost("/events/{eventName}/trigger", TriggerAsync).RequirePermission(TriggerEvent);
-        group.MapGet("/events/trigger", TriggerByLinkAsync).AllowAnonymous();
-        group.MapPost("/events/{eventName}/link", LinkEventAsync).RequirePermission(TriggerEvent);
-        group.MapMethods("/bookmarks/resume", ["GET", "POST"], ResumeByLinkAsync).AllowAnonymous();
-        group.MapPost("/bookmarks/{bookmarkId}/link", LinkBookmarkAsync).RequirePermission(InstanceApi.Write);
+        group.MapPost("/tasks/{taskId}/complete", CompleteTaskAsync).RequirePermission("tasks:complete")
+            .Describe("ElsaCompleteTask", "Complete a task", o => o.Takes<TaskRequest>(isOptional: true));
+        group.MapPost("/events/{eventName}/trigger", TriggerAsync).RequirePermission(TriggerEvent)
+            .Describe("ElsaTriggerEvent", "Tell workflows of an event", o => o.Takes<EventRequest>(isOptional: true).Answers(200, "It is delivered; a synchronous one has run.").OrWhatTheWorkflowAnswers());
+        group.MapGet("/events/trigger", TriggerByLinkAsync).AllowAnonymous()
+            .Describe("ElsaTriggerEventByLink", "Tell workflows of an event with a link", o => o.Required("t", "The proof in the link.").Answers(200, "The workflows have run.").OrWhatTheWorkflowAnswers());
+        group.MapPost("/events/{eventName}/link", LinkEventAsync).RequirePermission(TriggerEvent)
+            .Describe("ElsaLinkEvent", "Make a link that triggers an event", o => o.Takes<LinkRequest>(isOptional: true).Answers<SignedLinkShape>());
+        group.MapMethods("/bookmarks/resume", ["GET", "POST"], ResumeByLinkAsync).AllowAnonymous()
+            .Describe("ElsaResumeBookmarkByLink", "Go on at a bookmark with a link", o => o
+                .Required("t", "The proof in the link.").Query<bool>("async", "true does not wait.").Query("in", "Input as JSON.").Takes<ResumeRequest>(isOptional: true)
+                .Answers(200, "It goes on.").Refuses(404).OrWhatTheWorkflowAnswers());
+        group.MapPost("/bookmarks/{bookmarkId}/link", LinkBookmarkAsync).RequirePermission(InstanceApi.Write)
+            .Describe("ElsaLinkBookmark", "Make a link that resumes a bookmark", o => o.Takes<LinkRequest>(isOptional: true).Answers<SignedLinkShape>());
     }
 
     private static async Task CompleteTaskAsync(HttpContext context, string taskId)

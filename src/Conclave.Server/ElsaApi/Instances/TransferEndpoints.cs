@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Instances;
 
 namespace Conclave.Server.ElsaApi.Instances;
@@ -15,9 +16,15 @@ internal static class TransferEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapMethods("/workflow-instances/{id}/export", ["GET", "POST"], ExportAsync).RequirePermission(InstanceApi.Read);
-        group.MapPost("/bulk-actions/export/workflow-instances", ExportManyAsync).RequirePermission(InstanceApi.Read);
-        group.MapPost("/bulk-actions/import/workflow-instances", ImportAsync).RequirePermission(InstanceApi.Write).DisableAntiforgery();
+        group.MapMethods("/workflow-instances/{id}/export", ["GET", "POST"], ExportAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaExportInstance", "Download an instance", o => o
+                .Query<bool>("includeBookmarks", "Repeats bookmarks beside the state.").Query<bool>("includeActivityExecutionLog", "With what activities did.").Query<bool>("includeWorkflowExecutionLog", "With the journal.")
+                .Takes<ExportPartsRequest>(isOptional: true).Answers<InstanceFileShape>());
+        group.MapPost("/bulk-actions/export/workflow-instances", ExportManyAsync).RequirePermission(InstanceApi.Read)
+            .Describe("ElsaExportInstances", "Download instances", o => o
+                .Takes<ExportManyRequest>().Answers<InstanceFileShape>(200, "The file of one, or a zip of several.").Answers(204, "There is none of them."));
+        group.MapPost("/bulk-actions/import/workflow-instances", ImportAsync).RequirePermission(InstanceApi.Write).DisableAntiforgery()
+            .Describe("ElsaImportInstances", "Import instances that this platform exported", o => o.TakesFiles().Answers<ImportedShape>());
     }
 
     private static async Task ExportAsync(HttpContext context, string id)

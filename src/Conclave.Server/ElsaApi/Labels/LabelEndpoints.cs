@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.OpenApi;
 
 namespace Conclave.Server.ElsaApi.Labels;
 
@@ -11,13 +12,20 @@ internal static class LabelEndpoints
 
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/labels", ListAsync).RequirePermission("read:workflow-definitions");
-        group.MapPost("/labels", (HttpContext context, LabelStore labels) => SaveAsync(context, null, labels)).RequirePermission("write:workflow-definitions");
-        group.MapGet("/labels/{id}", GetAsync).RequirePermission("read:workflow-definitions");
-        group.MapPost("/labels/{id}", (HttpContext context, string id, LabelStore labels) => SaveAsync(context, id, labels)).RequirePermission("write:workflow-definitions");
-        group.MapDelete("/labels/{id}", DeleteAsync).RequirePermission("write:workflow-definitions");
-        group.MapGet("/workflow-definitions/{versionId}/labels", ReadOfVersionAsync).RequirePermission("read:workflow-definitions");
-        group.MapPost("/workflow-definitions/{versionId}/labels", ReplaceOfVersionAsync).RequirePermission("write:workflow-definitions");
+        group.MapGet("/labels", ListAsync).RequirePermission("read:workflow-definitions")
+            .Describe("ElsaListLabels", "List labels", o => o.ElsaPages().Answers<PageShape<LabelShape>>());
+        group.MapPost("/labels", (HttpContext context, LabelStore labels) => SaveAsync(context, null, labels)).RequirePermission("write:workflow-definitions")
+            .Describe("ElsaCreateLabel", "Make a label", o => o.Takes<LabelRequest>().Answers<LabelShape>(201));
+        group.MapGet("/labels/{id}", GetAsync).RequirePermission("read:workflow-definitions")
+            .Describe("ElsaGetLabel", "Get a label", o => o.Answers<LabelShape>());
+        group.MapPost("/labels/{id}", (HttpContext context, string id, LabelStore labels) => SaveAsync(context, id, labels)).RequirePermission("write:workflow-definitions")
+            .Describe("ElsaChangeLabel", "Change a label", o => o.Takes<LabelRequest>().Answers<LabelShape>());
+        group.MapDelete("/labels/{id}", DeleteAsync).RequirePermission("write:workflow-definitions")
+            .Describe("ElsaDeleteLabel", "Delete a label", o => o.Answers(204));
+        group.MapGet("/workflow-definitions/{versionId}/labels", ReadOfVersionAsync).RequirePermission("read:workflow-definitions")
+            .Describe("ElsaGetLabelsOfVersion", "List the labels of a version", o => o.Answers<LabelIdsShape>());
+        group.MapPost("/workflow-definitions/{versionId}/labels", ReplaceOfVersionAsync).RequirePermission("write:workflow-definitions")
+            .Describe("ElsaSetLabelsOfVersion", "Replace the labels of a version", o => o.Takes<LabelIdsRequest>().Answers<ReplacedLabelsShape>());
     }
 
     private static async Task ListAsync(HttpContext context, LabelStore labels)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Conclave.Server.OpenApi;
 using Conclave.Server.Telemetry.Prometheus;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Net.Http.Headers;
@@ -30,7 +31,8 @@ public static class PrometheusEndpoint
             context.Response.Headers.CacheControl = "no-store";
             context.Response.Headers.Vary = "Accept";
             await context.Response.Body.WriteAsync(body.WrittenMemory, context.RequestAborted);
-        }).ExcludeFromDescription().DisableHttpMetrics();
+        }).ExcludeFromDescription().DisableHttpMetrics()
+            .Describe("GetMetrics", "All metrics, for Prometheus", o => o.AnswersFile("text/plain or application/openmetrics-text"));
     }
 
     internal static bool PrefersOpenMetrics(IList<string?> accept)

@@ -1,0 +1,60 @@
+using Conclave.Server.Accounts;
+using Conclave.Server.Accounts.Pages;
+using Conclave.Server.Api;
+using Conclave.Server.Designer;
+using Conclave.Server.ElsaApi;
+using Conclave.Server.Health;
+using Conclave.Server.Hosting;
+using Conclave.Server.Inference;
+using Conclave.Server.Logging;
+using Conclave.Server.OpenApi;
+using Conclave.Server.Telemetry;
+using Conclave.Server.Webhooks;
+
+namespace Conclave.Server;
+
+/// <summary>What the server is made of.</summary>
+internal static class ServerApplication
+{
+    /// <summary>Builds the server; nothing has started yet.</summary>
+    public static WebApplication Build(WebApplicationBuilder builder, ServerOptions options)
+    {
+        builder.Logging.AddConclaveLogging(builder.Configuration);
+        builder.Services.AddTelemetryExport();
+        builder.Services.AddPrometheusMetrics();
+        builder.Services.AddConclaveHealth(options);
+        builder.Services.AddSingleton<ServerRuntime>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
+        builder.Services.AddAccounts(options);
+        builder.Services.AddInference();
+        builder.Services.AddConclaveApi();
+        builder.Services.AddElsaApi();
+        builder.Services.AddWebhooks();
+        builder.Services.AddOpenApiDocument();
+
+        var app = builder.Build();
+        app.Use(ApiVersion.ReadAsync);
+        app.UseRouting();
+        if (options.IsWeb)
+        {
+            // First, so that browsers may read every answer.
+            app.UseElsaCrossOrigin(options);
+            app.UseMiddleware<StartupGate>();
+        }
+
+        app.UseAccounts();
+        app.MapConclaveHealth();
+        app.MapPrometheusMetrics().RequireMetricsAccess(options.MetricsAccess);
+        if (options.IsWeb)
+        {
+            app.MapAccountPages();
+            app.MapConclaveApi();
+            app.MapElsaApi();
+            app.MapDesigner();
+            app.MapWebhooks();
+            app.MapOpenApiDocument();
+        }
+
+        return app;
+    }
+}
