@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Npgsql;
 
 namespace Conclave.Inference.Pool;
@@ -9,6 +10,11 @@ public sealed partial class ServerPool
 
     // A notification that was lost costs no more than this.
     private static readonly TimeSpan Reread = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<string, Func<CancellationToken, Task>> _followed = new(StringComparer.Ordinal);
+
+    /// <summary>Has something read again whenever a process says on <see cref="ServerStore.Channel"/> that it changed, and now and then.</summary>
+    internal void Follow(string topic, Func<CancellationToken, Task> reload) => _followed[topic] = reload;
 
     /// <summary>Says that this process lives, and takes over how many others do.</summary>
     internal async Task BeatAsync(CancellationToken cancellationToken)
@@ -33,7 +39,8 @@ public sealed partial class ServerPool
                     continue;
                 lastRead = _time.GetUtcNow();
                 await TryAsync("reading servers", ReloadAsync);
-                AliasesChanged?.Invoke("");
+                foreach (var (topic, reload) in _followed)
+                    await TryAsync($"reading {topic}", reload);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -54,7 +61,7 @@ public sealed partial class ServerPool
                 await using (var command = new NpgsqlCommand($"listen {ServerStore.Channel}", connection))
                     await command.ExecuteNonQueryAsync(_stop.Token);
                 // What was told while nobody listened is read again.
-                heard.UnionWith([ServerStore.ServersChanged, NodeList.NodesChanged, "aliases:"]);
+                heard.UnionWith([ServerStore.ServersChanged, NodeList.NodesChanged, .. _followed.Keys]);
                 while (true)
                 {
                     await HearAsync([.. heard]);
@@ -80,8 +87,11 @@ public sealed partial class ServerPool
             await BeatAsync(_stop.Token);
         if (payloads.Contains(ServerStore.ServersChanged))
             await ReloadAsync(_stop.Token);
-        foreach (var payload in payloads.Where(p => p.StartsWith("aliases:", StringComparison.Ordinal)))
-            AliasesChanged?.Invoke(payload["aliases:".Length..]);
+        foreach (var payload in payloads)
+        {
+            if (_followed.TryGetValue(payload, out var reload))
+                await reload(_stop.Token);
+        }
     }
 
     private async Task TryAsync(string step, Func<CancellationToken, Task> action)

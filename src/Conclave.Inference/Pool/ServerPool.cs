@@ -23,6 +23,7 @@ public sealed partial class ServerPool : IAsyncDisposable
     private readonly Dictionary<string, ConfiguredServer> _configured;
     private readonly ServerStore _store;
     private readonly NodeList _nodes;
+    private readonly OllamaDiscovery _discovery;
     private readonly NpgsqlDataSource _database;
     private readonly SecretCipher? _cipher;
     private readonly ServerPoolOptions _options;
@@ -48,6 +49,7 @@ public sealed partial class ServerPool : IAsyncDisposable
         _configured = options.Servers.ToDictionary(s => s.Server.Name, StringComparer.OrdinalIgnoreCase);
         _store = new ServerStore(database, time);
         _nodes = new NodeList(database, options);
+        _discovery = new OllamaDiscovery(this, options, time, logger);
     }
 
     /// <summary>The servers, by name.</summary>
@@ -70,9 +72,6 @@ public sealed partial class ServerPool : IAsyncDisposable
     /// </summary>
     public event Action<PooledServer>? Changed;
 
-    /// <summary>Somebody changed the aliases of a tenant; the router reads them again. The tenant, or empty for all.</summary>
-    internal event Action<string>? AliasesChanged;
-
     /// <summary>The server of an id; null when there is none.</summary>
     public PooledServer? Find(string id) => _servers.GetValueOrDefault(id);
 
@@ -88,9 +87,8 @@ public sealed partial class ServerPool : IAsyncDisposable
         _running = [Task.Run(FollowAsync, CancellationToken.None), Task.Run(BeatAlwaysAsync, CancellationToken.None)];
         if (_options.DiscoverOllama)
         {
-            var discovery = new OllamaDiscovery(this, _options, _time, _logger);
-            await discovery.LookAsync(cancellationToken);
-            _running.Add(Task.Run(() => discovery.LookAlwaysAsync(_stop.Token), CancellationToken.None));
+            await LookForOllamaAsync(cancellationToken);
+            _running.Add(Task.Run(() => _discovery.LookAlwaysAsync(_stop.Token), CancellationToken.None));
         }
 
         var all = Task.WhenAll(Servers.Select(s => s.Asked.Task));
@@ -199,6 +197,10 @@ public sealed partial class ServerPool : IAsyncDisposable
         _stop.Dispose();
         _turn.Dispose();
     }
+
+    /// <summary>Looks for an Ollama on this machine.</summary>
+    /// <returns>Whether there is a real server now.</returns>
+    internal Task<bool> LookForOllamaAsync(CancellationToken cancellationToken) => _discovery.LookAsync(cancellationToken);
 
     internal async Task<PooledServer?> AddAsync(
         ModelServer server, ServerSource source, string? apiKey, string actor, bool onlyFirst, CancellationToken cancellationToken)

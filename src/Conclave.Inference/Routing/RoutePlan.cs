@@ -20,4 +20,8 @@ public sealed record RouteCandidate(int Tier, ModelServer Server, ServedModel Mo
 /// <param name="Rule">Name of the rule that matched; null when the caller named a model.</param>
 /// <param name="Complexity">The complexity score from 0 to 1; null when no rule asked for it.</param>
 /// <param name="Reasons">What was chosen or left out and why, in sentences.</param>
-public sealed record RouteDecision(string Requested, string? Rule, double? Complexity, IReadOnlyList<string> Reasons);
+public sealed record RouteDecision(string Requested, string? Rule, double? Complexity, IReadOnlyList<string> Reasons)
+{
+    /// <summary>What the call was about, hashed beyond reading (base64 of 128 bytes), for predictions from ratings; null for texts to embed.</summary>
+    public string? Features { get; init; }
+}

@@ -13,19 +13,33 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
     private bool _isUnfit;
     private bool _isAway;
     private int _largestContext;
+    private Dictionary<string, int>? _order;
 
     /// <summary>Whether nothing was considered yet.</summary>
     public bool IsEmpty { get; private set; } = true;
 
+    /// <summary>Whether there is a candidate.</summary>
+    public bool IsPossible => _fit.Count > 0;
+
+    /// <summary>What was left out and why.</summary>
+    public IReadOnlyList<string> LeftOut => _leftOut;
+
+    /// <summary>The models that may answer, and the least that a million tokens of each cost, read and written.</summary>
+    public IReadOnlyList<(string Name, decimal InputPrice, decimal OutputPrice)> Models =>
+        [.. _fit.GroupBy(c => c.Model.Name).Select(g => (g.Key, g.Min(c => c.Model.InputPrice ?? 0), g.Min(c => c.Model.OutputPrice ?? 0)))];
+
+    /// <summary>Has models come in an order, whatever their tier.</summary>
+    public void Order(IReadOnlyList<string> models) => _order = models.Index().ToDictionary(m => m.Item, m => m.Index, StringComparer.Ordinal);
+
     /// <summary>Looks at a model on a server.</summary>
-    public void Consider(PooledServer server, ServedModel model, int tier)
+    public void Consider(PooledServer server, ServedModel model, int tier, decimal? maxInputPrice = null, decimal? maxOutputPrice = null)
     {
         // Of a server of another tenant nobody learns that it is there.
         if (server.Server.Tenant is { } owner && owner != context.Tenant)
             return;
         IsEmpty = false;
         var name = $"{server.Server.Name}/{model.Name}";
-        if (WhyNever(server, model) is { } reason)
+        if ((TooExpensive(model, maxInputPrice, maxOutputPrice) ?? WhyNever(server, model)) is { } reason)
         {
             _leftOut.Add($"{name} was left out: {reason}.");
             return;
@@ -44,13 +58,10 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
             _fit.Add(new Candidate(tier, server, model));
     }
 
-    /// <summary>The plan.</summary>
-    /// <param name="requested">What the caller named.</param>
-    /// <param name="rule">Name of the rule.</param>
-    /// <param name="complexity">The score, where a rule asked for it.</param>
-    /// <param name="spillAfter">How long to wait for servers of the house before others are asked.</param>
-    /// <exception cref="InferenceException">There is no candidate.</exception>
-    public RoutePlan ToPlan(string requested, string? rule, double? complexity, TimeSpan spillAfter)
+    /// <summary>The plan; there must be a candidate.</summary>
+    /// <param name="decision">What is known of the decision; the candidates and what was left out are added.</param>
+    /// <param name="waitOf">How long to wait for a tier before the next one is asked.</param>
+    public RoutePlan ToPlan(RouteDecision decision, Func<int, TimeSpan> waitOf)
     {
         // One that only plays answers is for when there is nothing real.
         if (_fit.Any(c => !c.IsScripted))
@@ -60,37 +71,43 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
             _fit.RemoveAll(c => c.IsScripted);
         }
 
-        if (_fit.Count == 0)
-            throw Nothing(requested);
         var ordered = _fit
-            .OrderBy(c => c.Tier)
+            .OrderBy(Step)
             .ThenByDescending(c => c.Server.Server.IsLocal)
-            .ThenByDescending(c => IsCached(c))
+            .ThenByDescending(IsCached)
             .ThenByDescending(c => c.Model.IsLoaded == true)
             .ThenBy(c => c.Price)
             .ThenBy(c => c.Server.Server.Rank)
             .ThenBy(c => c.Load)
             .ThenBy(c => c.Server.Server.Name, StringComparer.Ordinal)
             .ToList();
-        var reasons = new List<string>();
+        var reasons = new List<string>(decision.Reasons);
         var candidates = new List<RouteCandidate>();
         var tier = -1;
         Candidate? before = null;
         foreach (var candidate in ordered)
         {
             // Servers elsewhere are a tier of their own: a free slot there is no reason to leave the house at once.
-            if (before is null || before.Tier != candidate.Tier || before.Server.Server.IsLocal != candidate.Server.Server.IsLocal)
+            if (before is null || Step(before) != Step(candidate) || before.Server.Server.IsLocal != candidate.Server.Server.IsLocal)
                 tier++;
-            candidates.Add(new RouteCandidate(tier, candidate.Server.Server, candidate.Model));
+            candidates.Add(new RouteCandidate(tier, candidate.Server.Server, candidate.Model) { MaxWait = waitOf(candidate.Tier) });
             reasons.Add(Describe(candidate, tier));
             before = candidate;
         }
 
+        // After the last tier there is nothing to stop waiting for.
         var last = tier;
         return new RoutePlan(
-            [.. candidates.Select(c => c.Tier < last ? c with { MaxWait = spillAfter } : c)],
-            new RouteDecision(requested, rule, complexity, [.. reasons, .. _leftOut]));
+            [.. candidates.Select(c => c.Tier < last ? c : c with { MaxWait = null })],
+            decision with { Reasons = [.. reasons, .. _leftOut] });
     }
+
+    private int Step(Candidate candidate) => _order?.GetValueOrDefault(candidate.Model.Name, int.MaxValue) ?? candidate.Tier;
+
+    private static string? TooExpensive(ServedModel model, decimal? maxInputPrice, decimal? maxOutputPrice) =>
+        model.InputPrice > maxInputPrice ? FormattableString.Invariant($"a million tokens read cost {model.InputPrice}, and the rule allows {maxInputPrice}")
+        : model.OutputPrice > maxOutputPrice ? FormattableString.Invariant($"a million tokens written cost {model.OutputPrice}, and the rule allows {maxOutputPrice}")
+        : null;
 
     private string? WhyNever(PooledServer server, ServedModel model)
     {
@@ -106,7 +123,13 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
             return $"the call needs a server with the tag '{tag}'";
         }
 
-        // What is not known may be there; the server will say.
+        // What is not known may be there; the server will say. Only whether it embeds or answers shows in its name.
+        if (model.Capabilities is null && !DefaultAliases.Can(model, needs.Capabilities & (ModelCapabilities.Chat | ModelCapabilities.Embeddings)))
+        {
+            _isUnfit = true;
+            return "by its name the model does something else";
+        }
+
         if (model.Capabilities is { } capabilities && (needs.Capabilities & ~capabilities) is not ModelCapabilities.None and var missing)
         {
             _isUnfit = true;
@@ -123,7 +146,8 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
         return null;
     }
 
-    private InferenceException Nothing(string requested)
+    /// <summary>Why there is no candidate.</summary>
+    public InferenceException Nothing(string requested)
     {
         var facts = string.Join(' ', _leftOut);
         // What comes back counts before what never fits: waiting may help.

@@ -1,5 +1,8 @@
+using System.Text;
 using Conclave.Inference;
+using Conclave.Inference.Pool;
 using Conclave.Inference.Providers;
+using Conclave.Workflows.Runtime;
 
 namespace Conclave.Tests.Inference.Pool;
 
@@ -99,5 +102,105 @@ public sealed class ServerPoolTests
 
         await two.DisposeAsync();
         await one.UntilAsync(() => added.Slots == 5);
+    }
+
+    [Fact]
+    public async Task AddAsync_Key_IsEncryptedAndBoundToItsAddress()
+    {
+        await using var test = await TestPool.NewAsync();
+        var cipher = new SecretCipher(new string('s', 32), "conclave.inference");
+        var (one, two) = (await test.StartAsync(cipher: cipher), await test.StartAsync(cipher: cipher));
+        var added = await one.AddAsync(TestPool.Server("gpu1"), "sk-very-secret", "ann", default);
+        await two.UntilAsync(() => two.FindByName("gpu1") is not null);
+
+        Assert.Equal(["sk-very-secret", "sk-very-secret"], test.Provider["http://gpu1:11434"].Keys);
+        var row = await test.Database.QueryAsync<byte[]>("select api_key from conclave.inference_server");
+        Assert.DoesNotContain("secret", Encoding.Latin1.GetString(row), StringComparison.Ordinal);
+
+        // Whoever changes the address without knowing the key does not get it sent there.
+        var moved = added.Server with { Address = new Uri("http://evil:11434") };
+        Assert.Equal("inference.key_needed", (await Assert.ThrowsAsync<PoolException>(() => one.UpdateAsync(moved, null, null, "eve", default))).Code);
+        await test.Database.ExecuteAsync("update conclave.inference_server set address = 'http://evil:11434', version = version + 1");
+        await one.ReloadAsync(default);
+        Assert.Equal([null], test.Provider["http://evil:11434"].Keys.Distinct());
+    }
+
+    [Fact]
+    public async Task AddAsync_KeyWithoutSecret_IsRefusedAndNothingStored()
+    {
+        await using var test = await TestPool.NewAsync();
+        var pool = await test.StartAsync();
+        var exception = await Assert.ThrowsAsync<PoolException>(() => pool.AddAsync(TestPool.Server("gpu1"), "sk-1", "ann", default));
+        Assert.Equal("inference.no_encryption", exception.Code);
+        Assert.Empty(pool.Servers);
+    }
+
+    [Fact]
+    public async Task StartAsync_Configured_IsImportedOnceAndReadOnlyButForItsMode()
+    {
+        await using var test = await TestPool.NewAsync();
+        var options = TestPool.Options with { Servers = [new ConfiguredServer(TestPool.Server("gpu1"), "sk-conf")] };
+        var one = await test.StartAsync(options);
+        var two = await test.StartAsync(options with { Servers = [new ConfiguredServer(TestPool.Server("gpu1", slots: 9), "sk-conf")] });
+        var server = Assert.Single(two.Servers);
+
+        Assert.Equal((9, ServerSource.Configuration, 2), (server.Server.Slots, server.Stored.Source, server.Stored.Version));
+        Assert.Equal(["sk-conf", "sk-conf"], test.Provider["http://gpu1:11434"].Keys);
+        Assert.Null(server.Stored.EncryptedKey);
+        Assert.Equal("inference.server_configured", (await Assert.ThrowsAsync<PoolException>(() => two.UpdateAsync(server.Server with { Slots = 1 }, null, null, "ann", default))).Code);
+        Assert.Equal("inference.server_configured", (await Assert.ThrowsAsync<PoolException>(() => one.DeleteAsync(server.Server.Id, default))).Code);
+        await one.SetModeAsync(server.Server.Id, ServerMode.Maintenance, "ann", default);
+        await two.UntilAsync(() => server.Server.Mode == ServerMode.Maintenance);
+    }
+
+    [Fact]
+    public async Task StartAsync_OllamaOnItsPort_IsFoundOnceWhileThereIsNoRealServer()
+    {
+        await using var test = await TestPool.NewAsync();
+        var options = TestPool.Options with { DiscoverOllama = true };
+        test.Provider["http://127.0.0.1:11434"].Models = [new ServedModel { Name = "m" }];
+        var (one, two) = (test.New(options), test.New(options));
+        await Task.WhenAll(one.StartAsync(default), two.StartAsync(default));
+        await two.ReloadAsync(default);
+
+        Assert.Equal(("ollama", ServerSource.Discovery), Assert.Single(one.Servers) is var found ? (found.Server.Name, found.Stored.Source) : default);
+        Assert.Single(two.Servers);
+    }
+
+    [Fact]
+    public async Task StartAsync_NoOllama_FindsNothingUntilOneAppears()
+    {
+        await using var test = await TestPool.NewAsync();
+        test.Provider["http://127.0.0.1:11434"].Failure = new ModelServerException(ModelServerFailure.Unreachable, "refused");
+        var pool = await test.StartAsync(TestPool.Options with { DiscoverOllama = true });
+        Assert.Empty(pool.Servers);
+
+        test.Provider["http://127.0.0.1:11434"].Failure = null;
+        Assert.True(await pool.LookForOllamaAsync(default));
+        Assert.Equal("ollama", Assert.Single(pool.Servers).Server.Name);
+    }
+
+    [Fact]
+    public async Task UpdateAsync_OldVersionOrNonsense_ChangesNothing()
+    {
+        await using var test = await TestPool.NewAsync();
+        var pool = await test.StartAsync();
+        var server = await pool.AddAsync(TestPool.Server("gpu1"), null, "ann", default);
+        await pool.AddAsync(TestPool.Server("gpu2"), null, "ann", default);
+        foreach (var (change, version, code) in (IEnumerable<(ModelServer, int?, string)>)
+            [
+                (server.Server with { Slots = 5 }, 7, "inference.server_changed"),
+                (server.Server with { Slots = 0 }, 1, "inference.server_invalid"),
+                (server.Server with { Name = "a b" }, 1, "inference.server_invalid"),
+                (server.Server with { Provider = "nobody" }, 1, "inference.server_invalid"),
+                (server.Server with { Address = new Uri("file:///etc/passwd") }, 1, "inference.server_invalid"),
+                (server.Server with { Address = new Uri("http://me:pw@gpu1") }, 1, "inference.server_invalid"),
+                (server.Server with { Name = "GPU2" }, 1, "inference.server_exists"),
+                (server.Server with { Id = "gone" }, 1, "inference.server_not_found"),
+            ])
+            Assert.Equal(code, (await Assert.ThrowsAsync<PoolException>(() => pool.UpdateAsync(change, null, version, "bob", default))).Code);
+        Assert.Equal(1, server.Stored.Version);
+        Assert.Equal("inference.server_exists", (await Assert.ThrowsAsync<PoolException>(() => pool.AddAsync(TestPool.Server("Gpu1"), null, "bob", default))).Code);
+        Assert.Equal(6, (await pool.UpdateAsync(server.Server with { Slots = 6 }, null, 1, "bob", default)).Slots);
     }
 }
