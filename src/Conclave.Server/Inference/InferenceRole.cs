@@ -17,6 +17,8 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     private ServerPool? _pool;
     private SlotScheduler? _scheduler;
     private ModelRouter? _router;
+    private Aliases? _aliases;
+    private RatedCalls? _rated;
     private CallLog? _log;
     private InferenceGateway? _gateway;
     private int _isDisposed;
@@ -33,6 +35,12 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     /// <summary>Decides where calls go.</summary>
     public ModelRouter Router => _router ?? throw new InvalidOperationException(NotStarted);
 
+    /// <summary>What names other than models mean.</summary>
+    public Aliases Aliases => _aliases ?? throw new InvalidOperationException(NotStarted);
+
+    /// <summary>How good answers were.</summary>
+    public RatedCalls Rated => _rated ?? throw new InvalidOperationException(NotStarted);
+
     /// <summary>Records of calls.</summary>
     public CallLog Log => _log ?? throw new InvalidOperationException(NotStarted);
 
@@ -44,7 +52,11 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
         _pool = new ServerPool(database, providers, encryption.For("conclave.inference"), options.ModelServers, time, loggers.CreateLogger<ServerPool>());
         await _pool.StartAsync(cancellationToken);
         _scheduler = new SlotScheduler(options.Scheduling, time);
-        _router = new ModelRouter(_pool, new SessionAffinity(time));
+        _aliases = new Aliases(database, _pool, time);
+        _rated = new RatedCalls(database, _pool, time);
+        await _aliases.LoadAsync(cancellationToken);
+        await _rated.LoadAsync(cancellationToken);
+        _router = new ModelRouter(_pool, _aliases, _rated, new SessionAffinity(time));
         _log = new CallLog(database, loggers.CreateLogger<CallLog>());
         _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>());
     }

@@ -45,7 +45,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Pool = pool,
             Scheduler = scheduler,
             Log = log,
-            Gateway = new InferenceGateway(pool, new ModelRouter(pool, new SessionAffinity(time)), scheduler, database.DataSource, log, options ?? new InferenceOptions(), time, NullLogger<InferenceGateway>.Instance),
+            Gateway = new InferenceGateway(pool, new ModelRouter(pool, new Aliases(database, pool, time), new RatedCalls(database, pool, time), new SessionAffinity(time)), scheduler, database.DataSource, log, options ?? new InferenceOptions(), time, NullLogger<InferenceGateway>.Instance),
             _own = on is null ? database : null,
         };
     }

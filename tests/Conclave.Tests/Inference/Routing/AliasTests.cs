@@ -1,6 +1,8 @@
 using Conclave.Inference;
+using Conclave.Inference.Gateway;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Routing;
+using Microsoft.Extensions.Logging.Abstractions;
 using static Conclave.Tests.Inference.Routing.RouterFixture;
 
 namespace Conclave.Tests.Inference.Routing;
@@ -97,7 +99,32 @@ public sealed class AliasTests
     public async Task RateAsync_CallInTheLog_CountsForWhatItWasAbout()
     {
         await using var test = await NewAsync(House("gpu1", Model("m")));
-        Assert.False(await test.Rated.RateAsync("default", "nobody", 1, "ann", default));
+        await using var log = new CallLog(test.Database, NullLogger<CallLog>.Instance);
+        var plan = test.Router.Plan(Call("m", "Prove the theorem"));
+        log.Add(new CallRecord
+        {
+            Id = "c1",
+            Context = Context,
+            Operation = "chat",
+            Requested = "m",
+            Model = "m",
+            Outcome = CallPhase.Completed,
+            CreatedAt = DateTimeOffset.UtcNow,
+            EndedAt = DateTimeOffset.UtcNow,
+            Slices = [],
+            OutputTokens = 7,
+            Decision = plan.Decision,
+        });
+        await log.FlushAsync(default);
+
+        Assert.True(await test.Rated.RateAsync("default", "c1", 0.3, "ann", default));
+        Assert.True(await test.Rated.RateAsync("default", "c1", 0.8, "ann", default));
+        Assert.False(await test.Rated.RateAsync("default", "c2", 1, "ann", default));
+        Assert.False(await test.Rated.RateAsync("other", "c1", 1, "ann", default));
+
+        var rated = Assert.Single(test.Rated.Of("default"));
+        Assert.Equal(("m", 0.8, 7), (rated.Model, rated.Rating, rated.OutputTokens));
+        Assert.Equal(TextFeatures.Of("Prove the theorem"), rated.Features);
     }
 
     [Fact]

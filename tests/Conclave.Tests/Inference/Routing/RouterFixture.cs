@@ -20,6 +20,8 @@ internal sealed class RouterFixture : IAsyncDisposable
         Router = new ModelRouter(pool, Aliases, Rated, Affinity);
     }
 
+    public Npgsql.NpgsqlDataSource Database => _test.Database;
+
     public ServerPool Pool { get; }
 
     public Aliases Aliases { get; }
