@@ -1,6 +1,10 @@
 namespace Conclave.Server.OpenApi;
 
 /// <summary>What an endpoint takes and answers. Endpoints read and write JSON by hand, so it has to be said; tests hold answers against it.</summary>
+/// <remarks>
+/// Rights, parameters of the path and the refusals that all endpoints of an API have in common need not be said: they come from the endpoint itself.
+/// An endpoint that is mapped and not described fails a test.
+/// </remarks>
 internal sealed class ApiOperation
 {
     /// <summary>Values of the query and headers that it reads.</summary>

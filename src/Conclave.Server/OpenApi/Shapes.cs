@@ -7,8 +7,8 @@ namespace Conclave.Server.OpenApi;
 
 /// <summary>Turns records named <c>…Shape</c> and <c>…Request</c> into schemas. They describe JSON and are never made.</summary>
 /// <remarks>
-/// What a record's constructor takes is always there; where it may be null our own API writes null, and Elsa's leaves the member out. Properties outside
-/// the constructor may be missing. Nothing but names may be missing in what <c>…Request</c>s ask for, so there it is the same as in Elsa's.
+/// What a shape's constructor takes is always there: where it may be null, our own API writes null, and Elsa's leaves the member out. Properties outside
+/// the constructor may be missing. Of a request only what its constructor takes without null is needed.
 /// </remarks>
 internal static class Shapes
 {
