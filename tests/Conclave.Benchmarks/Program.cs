@@ -1,6 +1,7 @@
 using Conclave.Benchmarks;
 using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
+using Conclave.Benchmarks.Inference.Simulation;
 using Conclave.Benchmarks.Lists;
 
 if (args is [Signaller.Argument])
@@ -21,10 +22,13 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
     case ["elsa-lists", .. var only]:
         await ListBenchmarks.RunAsync(new Report(json), only);
         return 0;
+    case ["inference-sim", .. var only]:
+        InferenceSimulation.Run(json, only);
+        return 0;
     case [var group, ..]:
-        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists.");
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference-sim.");
         return 1;
     default:
-        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists [BENCH…] [--json]");
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference-sim [BENCH…] [--json]");
         return 1;
 }

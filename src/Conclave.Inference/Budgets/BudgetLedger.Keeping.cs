@@ -115,7 +115,7 @@ public sealed partial class BudgetLedger
 
     private async ValueTask<IReadOnlyList<(string Budget, string Subject)>> ApplicableAsync(CallContext context, CancellationToken cancellationToken)
     {
-        if (_keeping is null) LazyInitializer.EnsureInitialized(ref _keeping, () => Task.Run(KeepAsync));
+        if (_keeping is null) _ = LazyInitializer.EnsureInitialized(ref _keeping, () => Task.Run(KeepAsync));
         if (_known is null) await LookAsync(cancellationToken);
         if (!_known!.Budgets.TryGetValue(context.Tenant, out var budgets)) return [];
         List<(string, string)> applicable = [];
@@ -178,10 +178,10 @@ public sealed partial class BudgetLedger
         }
     }
 
-    [LoggerMessage(5203, LogLevel.Warning, "{Count} reservations expired because their process has died; calls are counted at their worst case")]
+    [LoggerMessage(4033, LogLevel.Warning, "{Count} reservations expired because their process has died; calls are counted at their worst case")]
     private partial void LogExpired(int count);
 
-    [LoggerMessage(5204, LogLevel.Warning, "The budgets could not be read or kept; what is known of them holds until that works again")]
+    [LoggerMessage(4034, LogLevel.Warning, "The budgets could not be read or kept; what is known of them holds until that works again")]
     private partial void LogKeepingFailed(Exception exception);
 
     /// <summary>The budgets that there are, by tenant.</summary>

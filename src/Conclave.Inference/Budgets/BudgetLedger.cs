@@ -165,9 +165,9 @@ public sealed partial class BudgetLedger(NpgsqlDataSource database, TimeProvider
         _ => null,
     };
 
-    [LoggerMessage(5201, LogLevel.Warning, "Reservation {ReservationId} had expired, or its budgets are gone, when its call ended with {Money} and {Tokens} tokens; its worst case was counted instead")]
+    [LoggerMessage(4031, LogLevel.Warning, "Reservation {ReservationId} had expired, or its budgets are gone, when its call ended with {Money} and {Tokens} tokens; its worst case was counted instead")]
     private partial void LogSettledLate(Guid reservationId, decimal money, long tokens);
 
-    [LoggerMessage(5202, LogLevel.Warning, "What reservation {ReservationId} really took could not be counted; it is tried again")]
+    [LoggerMessage(4032, LogLevel.Warning, "What reservation {ReservationId} really took could not be counted; it is tried again")]
     private partial void LogNotSettled(Guid reservationId, Exception exception);
 }

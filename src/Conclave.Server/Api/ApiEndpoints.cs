@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Server.Hosting;
+using Conclave.Server.Inference;
 using Conclave.Workflows.Runtime;
 
 namespace Conclave.Server.Api;
@@ -13,6 +14,7 @@ public static class ApiEndpoints
     /// <summary>Adds what the API needs.</summary>
     public static IServiceCollection AddConclaveApi(this IServiceCollection services) => services
         .AddSingleton<IdempotentReplies>()
+        .AddBudgets()
         // Parameters that do not fit become problems like everything else, not answers without a body.
         .Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
 
@@ -31,6 +33,7 @@ public static class ApiEndpoints
         InstanceEndpoints.Map(group.MapGroup("/instances"));
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
+        BudgetEndpoints.Map(group.MapGroup("/inference/budgets"));
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

@@ -6,6 +6,9 @@ internal sealed class SchedulerClock : TimeProvider
     private readonly List<ManualTimer> _timers = [];
     private DateTimeOffset _now = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
+    /// <summary>When the next timer fires.</summary>
+    public DateTimeOffset NextTimer => _timers.Select(t => t.Due).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
+
     public override DateTimeOffset GetUtcNow() => _now;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
