@@ -91,19 +91,19 @@ internal sealed class ModelServerAnswer(ModelServerConnection connection, HttpRe
         return false;
     }
 
-    /// <summary>Parses the last line.</summary>
-    /// <exception cref="ModelServerException"><see cref="ModelServerFailure.InvalidAnswer"/>.</exception>
-    public JsonDocument ParseLine()
+    /// <summary>Parses the last line and reads what it says.</summary>
+    /// <exception cref="ModelServerException"><see cref="ModelServerFailure.InvalidAnswer"/>, or what <paramref name="read"/> throws.</exception>
+    public T Parse<T>(Func<JsonElement, T> read)
     {
         try
         {
-            var document = JsonDocument.Parse(Line);
+            using var document = JsonDocument.Parse(Line);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
-                return document;
-            document.Dispose();
+                return read(document.RootElement);
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
+            // Members of another kind than the protocol's, or text that is not UTF-8.
             throw Invalid(exception);
         }
 
@@ -112,10 +112,10 @@ internal sealed class ModelServerAnswer(ModelServerConnection connection, HttpRe
 
     /// <summary>Reads the whole answer as a JSON object.</summary>
     /// <exception cref="ModelServerException">It is none, or does not come.</exception>
-    public async Task<JsonDocument> ReadJsonAsync()
+    public async Task<T> ReadJsonAsync<T>(Func<JsonElement, T> read)
     {
         Line = await ReadBytesAsync(ModelServerConnection.MaxAnswerBytes, truncate: false);
-        return ParseLine();
+        return Parse(read);
     }
 
     /// <summary>Reads the whole answer.</summary>
@@ -215,5 +215,5 @@ internal sealed class ModelServerAnswer(ModelServerConnection connection, HttpRe
     }
 
     private ModelServerException Invalid(Exception? cause) =>
-        connection.Failed(ModelServerFailure.InvalidAnswer, "answered something that is not a JSON object", cause);
+        connection.Failed(ModelServerFailure.InvalidAnswer, "answered something that is not its protocol", cause);
 }

@@ -139,8 +139,7 @@ internal sealed class ModelServerConnection : IDisposable
             IOException or SocketException => Failed(ModelServerFailure.Cut, "closed the connection in the middle of its answer", exception),
             // The connect time-out is not ours to tell from others.
             OperationCanceledException => Failed(ModelServerFailure.Unreachable, "cannot be reached: no connection in time", exception),
-            System.Text.Json.JsonException or InvalidOperationException or FormatException =>
-                Failed(ModelServerFailure.InvalidAnswer, "answered what is not its protocol: " + exception.Message.TrimEnd('.'), exception),
+            ObjectDisposedException => Failed(ModelServerFailure.Unreachable, "was taken away while it was asked", exception),
             _ => exception,
         };
     }

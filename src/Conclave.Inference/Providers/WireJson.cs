@@ -95,6 +95,16 @@ internal static class WireJson
         }
     }
 
+    /// <summary>Writes the schema of a tool's parameters; a tool without one takes none.</summary>
+    public static void WriteParameters(this Utf8JsonWriter writer, string name, AIFunctionDeclaration function)
+    {
+        writer.WritePropertyName(name);
+        if (function.JsonSchema.ValueKind == JsonValueKind.Object)
+            function.JsonSchema.WriteTo(writer);
+        else
+            writer.WriteRawValue("""{"type":"object","properties":{}}"""u8);
+    }
+
     /// <summary>A value as JSON text.</summary>
     public static string ToJson(object? value)
     {

@@ -68,8 +68,7 @@ internal static class OllamaChatRequest
             writer.WriteStartObject("function"u8);
             writer.WriteString("name"u8, function.Name);
             writer.WriteString("description"u8, function.Description);
-            writer.WritePropertyName("parameters"u8);
-            function.JsonSchema.WriteTo(writer);
+            writer.WriteParameters("parameters", function);
             writer.WriteEndObject();
             writer.WriteEndObject();
         }

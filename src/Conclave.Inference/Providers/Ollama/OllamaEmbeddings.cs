@@ -17,26 +17,7 @@ internal sealed class OllamaEmbeddings(ModelServerConnection connection) : IEmbe
             return [];
         var body = WireJson.Object((texts, options), static (writer, state) => Write(writer, state.texts, state.options));
         using var answer = await connection.SendAsync(HttpMethod.Post, _endpoint, body, options?.ModelId, cancellationToken);
-        using var document = await answer.ReadJsonAsync();
-        var root = document.RootElement;
-        if (root.TryGetProperty("error", out _))
-            throw connection.Failed(ServerError.Parse(root), options?.ModelId);
-        var embeddings = new GeneratedEmbeddings<Embedding<float>>(texts.Count);
-        try
-        {
-            foreach (var vector in root.ItemsOf("embeddings"))
-                embeddings.Add(new Embedding<float>(OpenAIEmbeddings.ReadNumbers(vector)) { ModelId = root.TextOf("model") ?? options?.ModelId });
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw connection.Failed(ModelServerFailure.InvalidAnswer, "answered embeddings that are not numbers", exception);
-        }
-
-        if (embeddings.Count != texts.Count)
-            throw connection.Failed(ModelServerFailure.InvalidAnswer, $"answered {embeddings.Count} embeddings for {texts.Count} texts");
-        if (root.NumberOf("prompt_eval_count") is { } tokens)
-            embeddings.Usage = new UsageDetails { InputTokenCount = tokens, TotalTokenCount = tokens };
-        return embeddings;
+        return await answer.ReadJsonAsync(root => Read(root, texts.Count, options?.ModelId));
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
@@ -44,6 +25,20 @@ internal sealed class OllamaEmbeddings(ModelServerConnection connection) : IEmbe
     /// <summary>Nothing: the connection belongs to the client of the server.</summary>
     public void Dispose()
     {
+    }
+
+    private GeneratedEmbeddings<Embedding<float>> Read(JsonElement root, int count, string? model)
+    {
+        if (root.TryGetProperty("error", out _))
+            throw connection.Failed(ServerError.Parse(root), model);
+        var embeddings = new GeneratedEmbeddings<Embedding<float>>(count);
+        foreach (var vector in root.ItemsOf("embeddings"))
+            embeddings.Add(new Embedding<float>(OpenAIEmbeddings.ReadNumbers(vector)) { ModelId = root.TextOf("model") ?? model });
+        if (embeddings.Count != count)
+            throw connection.Failed(ModelServerFailure.InvalidAnswer, $"answered {embeddings.Count} embeddings for {count} texts");
+        if (root.NumberOf("prompt_eval_count") is { } tokens)
+            embeddings.Usage = new UsageDetails { InputTokenCount = tokens, TotalTokenCount = tokens };
+        return embeddings;
     }
 
     private static void Write(Utf8JsonWriter writer, List<string> texts, EmbeddingGenerationOptions? options)

@@ -25,16 +25,10 @@ internal sealed class OllamaManager(ModelServerConnection connection) : IModelMa
         var status = "";
         while (await answer.ReadLineAsync())
         {
-            PullProgress progress;
-            using (var document = answer.ParseLine())
-            {
-                var line = document.RootElement;
-                if (line.TryGetProperty("error", out _))
-                    throw connection.Failed(ServerError.Parse(line), model);
-                status = line.TextOf("status") ?? "";
-                progress = new PullProgress(status, line.TextOf("digest"), line.NumberOf("total"), line.NumberOf("completed"));
-            }
-
+            var progress = answer.Parse(line => line.TryGetProperty("error", out _)
+                ? throw connection.Failed(ServerError.Parse(line), model)
+                : new PullProgress(line.TextOf("status") ?? "", line.TextOf("digest"), line.NumberOf("total"), line.NumberOf("completed")));
+            status = progress.Status;
             yield return progress;
         }
 
@@ -85,8 +79,6 @@ internal sealed class OllamaManager(ModelServerConnection connection) : IModelMa
                 writer.WriteString("keep_alive"u8, state.keepAlive);
         });
         using var answer = await connection.SendAsync(HttpMethod.Post, endpoint, body, model, cancellationToken, Patience);
-        using var document = await answer.ReadJsonAsync();
-        if (document.RootElement.TryGetProperty("error", out _))
-            throw connection.Failed(ServerError.Parse(document.RootElement), model);
+        await answer.ReadJsonAsync(root => root.TryGetProperty("error", out _) ? throw connection.Failed(ServerError.Parse(root), model) : true);
     }
 }

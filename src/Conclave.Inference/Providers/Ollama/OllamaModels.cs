@@ -33,10 +33,12 @@ internal sealed class OllamaModels(ModelServerConnection connection)
         where T : class
     {
         using var answer = await connection.SendAsync(HttpMethod.Get, endpoint, null, null, cancellationToken);
-        using var document = await answer.ReadJsonAsync();
-        if (!document.RootElement.TryGetProperty("models", out var items) || items.ValueKind is not (JsonValueKind.Array or JsonValueKind.Null))
-            throw connection.Failed(ModelServerFailure.InvalidAnswer, "listed its models in a way that is not Ollama's");
-        return [.. document.RootElement.ItemsOf("models").Select(read).OfType<T>()];
+        return await answer.ReadJsonAsync(root =>
+        {
+            if (!root.TryGetProperty("models", out var items) || items.ValueKind is not (JsonValueKind.Array or JsonValueKind.Null))
+                throw connection.Failed(ModelServerFailure.InvalidAnswer, "listed its models in a way that is not Ollama's");
+            return root.ItemsOf("models").Select(read).OfType<T>().ToList();
+        });
     }
 
     private static string? NameOf(JsonElement item) => item.TextOf("model") ?? item.TextOf("name");
@@ -67,8 +69,7 @@ internal sealed class OllamaModels(ModelServerConnection connection)
         {
             var body = WireJson.Object(model.Name, static (writer, name) => writer.WriteString("model"u8, name));
             using var answer = await connection.SendAsync(HttpMethod.Post, _show, body, model.Name, cancellationToken);
-            using var document = await answer.ReadJsonAsync();
-            return _details[key] = ReadDetails(document.RootElement);
+            return _details[key] = await answer.ReadJsonAsync(ReadDetails);
         }
         catch (ModelServerException exception) when (exception.Failure is ModelServerFailure.ModelNotFound or ModelServerFailure.BadRequest or ModelServerFailure.ServerError)
         {

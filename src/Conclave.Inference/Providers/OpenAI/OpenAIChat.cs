@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 
 namespace Conclave.Inference.Providers.OpenAI;
@@ -21,18 +22,15 @@ internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection co
         if (answer.IsJson)
         {
             // Some servers answer whole where a stream was asked for, errors too.
-            using var document = await answer.ReadJsonAsync();
-            if (reader.Read(document.RootElement) is { } update)
+            if (await answer.ReadJsonAsync(reader.Read) is { } update)
                 yield return update;
         }
         else
         {
+            Func<JsonElement, ChatResponseUpdate?> read = reader.Read;
             while (await answer.ReadEventAsync() && !answer.Line.Span.SequenceEqual("[DONE]"u8))
             {
-                ChatResponseUpdate? update;
-                using (var document = answer.ParseLine())
-                    update = reader.Read(document.RootElement);
-                if (update is not null)
+                if (answer.Parse(read) is { } update)
                     yield return update;
             }
         }

@@ -95,8 +95,7 @@ internal static class OpenAIChatRequest
             writer.WriteString("name"u8, function.Name);
             if (function.Description.Length > 0)
                 writer.WriteString("description"u8, function.Description);
-            writer.WritePropertyName("parameters"u8);
-            function.JsonSchema.WriteTo(writer);
+            writer.WriteParameters("parameters", function);
             if (function.AdditionalProperties.TryGetValue("strict", out var strict))
             {
                 writer.WritePropertyName("strict"u8);

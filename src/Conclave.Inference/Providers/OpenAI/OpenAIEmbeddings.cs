@@ -19,11 +19,7 @@ internal sealed class OpenAIEmbeddings(OpenAIDialect dialect, ModelServerConnect
         var encoding = dialect == OpenAIDialect.OpenAI ? "base64" : "float";
         var body = WireJson.Object((texts, options, encoding), static (writer, state) => Write(writer, state.texts, state.options, state.encoding));
         using var answer = await connection.SendAsync(HttpMethod.Post, _endpoint, body, options?.ModelId, cancellationToken);
-        using var document = await answer.ReadJsonAsync();
-        var root = document.RootElement;
-        if (root.TryGetProperty("error", out _))
-            throw connection.Failed(ServerError.Parse(root), options?.ModelId);
-        return Read(root, texts.Count, options?.ModelId);
+        return await answer.ReadJsonAsync(root => Read(root, texts.Count, options?.ModelId));
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
@@ -54,6 +50,8 @@ internal sealed class OpenAIEmbeddings(OpenAIDialect dialect, ModelServerConnect
 
     private GeneratedEmbeddings<Embedding<float>> Read(JsonElement root, int count, string? model)
     {
+        if (root.TryGetProperty("error", out _))
+            throw connection.Failed(ServerError.Parse(root), model);
         var vectors = new float[count][];
         var position = 0;
         foreach (var item in root.ItemsOf("data"))

@@ -10,10 +10,14 @@ internal sealed class OpenAIModels(OpenAIDialect dialect, ModelServerConnection 
     public async Task<IReadOnlyList<ServedModel>> ListAsync(CancellationToken cancellationToken)
     {
         using var answer = await connection.SendAsync(HttpMethod.Get, _endpoint, null, null, cancellationToken);
-        using var document = await answer.ReadJsonAsync();
-        if (document.RootElement.TryGetProperty("error", out _))
-            throw connection.Failed(ServerError.Parse(document.RootElement), null);
-        if (!document.RootElement.TryGetProperty("data", out var data) || data.ValueKind != JsonValueKind.Array)
+        return await answer.ReadJsonAsync(Read);
+    }
+
+    private List<ServedModel> Read(JsonElement root)
+    {
+        if (root.TryGetProperty("error", out _))
+            throw connection.Failed(ServerError.Parse(root), null);
+        if (!root.TryGetProperty("data", out var data) || data.ValueKind != JsonValueKind.Array)
             throw connection.Failed(ModelServerFailure.InvalidAnswer, "listed its models in a way that is not OpenAI's");
         List<ServedModel> models = [];
         foreach (var item in data.EnumerateArray())
