@@ -14,11 +14,21 @@ internal static class ShowCommand
     {
         var id = new Argument<string>("instanceId") { Description = "Id of the instance." };
         var journal = new Option<bool>("--journal") { Description = "Also print what it did; with --json, that alone." };
+        var at = new Option<string?>("--at")
+        {
+            Description = "Print how it stood after an event of its journal, by number, or at a time such as 2026-11-25T14:30:00Z.",
+            HelpName = "number or time",
+        };
+        var replay = new Option<bool>("--replay") { Description = "Go through its journal step by step: what happened, what changed, how it stood then." };
         return ServerCommand.Create(
             "show",
             "Show an instance: its input, output, variables, what it waits for and what went wrong.",
             async (session, cancellationToken) =>
             {
+                if (session.Get(at) is { } point)
+                    return await ReplayView.ShowAsync(session, session.Get(id), point, cancellationToken);
+                if (session.Get(replay))
+                    return await ReplayView.WalkAsync(session, session.Get(id), cancellationToken);
                 var isJournal = session.Get(journal);
                 if (!isJournal || !session.Screen.IsJson)
                 {
@@ -31,7 +41,7 @@ internal static class ShowCommand
                     Journal(session.Screen, await ReadJournalAsync(session, session.Get(id), cancellationToken));
                 return ExitCodes.Finished;
             },
-            [id, journal]);
+            [id, journal, at, replay]);
     }
 
     /// <summary>Prints an instance for people.</summary>
@@ -90,7 +100,7 @@ internal static class ShowCommand
         }
     }
 
-    private static string Detail(JsonElement entry) => SafeText.Short(
+    internal static string Detail(JsonElement entry) => SafeText.Short(
         Joined(
             string.Join(", ", entry.Member("outcomes").Items().Select(o => o.Text())),
             entry.Member("exception") is { ValueKind: JsonValueKind.Object } exception ? exception.Text("message") : entry.Text("exception"),
@@ -98,7 +108,7 @@ internal static class ShowCommand
             entry.Text("reason")),
         200);
 
-    private static void Field(string name, string value)
+    internal static void Field(string name, string value)
     {
         if (value.Length > 0)
             Screen.Line($"{name,-12} {SafeText.Line(value)}");
@@ -122,7 +132,7 @@ internal static class ShowCommand
             Screen.Line($"  {SafeText.Line(text(item) is { Length: > 0 } known ? known : item.Text())}");
     }
 
-    private static string Short(JsonElement value) => SafeText.Short(value.ValueKind == JsonValueKind.Undefined ? "" : value.GetRawText(), LongestValue);
+    internal static string Short(JsonElement value) => SafeText.Short(value.ValueKind == JsonValueKind.Undefined ? "" : value.GetRawText(), LongestValue);
 
-    private static string Joined(params string[] parts) => string.Join("  ", parts.Where(p => p.Length > 0));
+    internal static string Joined(params string[] parts) => string.Join("  ", parts.Where(p => p.Length > 0));
 }

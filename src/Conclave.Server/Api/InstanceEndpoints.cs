@@ -28,6 +28,7 @@ internal static class InstanceEndpoints
                 .Query<long>("after", "Entries after this number.").Pages().Answers<PageShape<JournalEntryShape>>());
         group.MapDelete("/{id}", DeleteAsync).RequirePermission(Permissions.DeleteInstances)
             .Describe("DeleteInstance", "Delete an instance that has ended", o => o.Query<bool>("force", "Deletes it even if it has not ended.").Answers(204).Refuses(409));
+        ReplayEndpoints.Map(group);
         OperationEndpoints.Map(group);
     }
 
@@ -100,8 +101,8 @@ internal static class InstanceEndpoints
             items.Add((entry.Entry.Sequence, writer => JournalJson.Write(writer, entry, node)));
         }
 
-        // An operation comes before the entry that has its number.
-        foreach (var operation in operations.Where(o => o.Sequence > after && o.Sequence <= last))
+        // An operation comes before the entry that has its number; of several the last is put there first.
+        foreach (var operation in operations.Where(o => o.Sequence > after && o.Sequence <= last).Reverse())
             items.Insert(items.FindIndex(i => i.Sequence >= operation.Sequence) is >= 0 and var place ? place : items.Count, (operation.Sequence, writer => JournalJson.Write(writer, operation)));
         await context.WritePageAsync(items, entries.Count == limit ? last.ToString(CultureInfo.InvariantCulture) : null, (writer, item) => item.Write(writer));
     }

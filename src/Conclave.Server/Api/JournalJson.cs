@@ -11,8 +11,21 @@ internal static class JournalJson
 {
     public static void Write(Utf8JsonWriter writer, StoredJournalEntry stored, ActivityNode? node)
     {
-        var entry = stored.Entry;
         writer.WriteStartObject();
+        WriteMembers(writer, stored, node);
+        writer.WriteEndObject();
+    }
+
+    public static void Write(Utf8JsonWriter writer, InstanceOperation operation)
+    {
+        writer.WriteStartObject();
+        WriteMembers(writer, operation);
+        writer.WriteEndObject();
+    }
+
+    public static void WriteMembers(Utf8JsonWriter writer, StoredJournalEntry stored, ActivityNode? node)
+    {
+        var entry = stored.Entry;
         writer.WriteNumber("sequence", entry.Sequence);
         writer.WriteString("timestamp", entry.Timestamp);
         writer.WriteString("event", entry.Event.ToString());
@@ -30,20 +43,11 @@ internal static class JournalJson
             ValueConverter.WriteJson(writer, entry.Details?.Outcomes ?? ["Done"]);
         }
 
-        if (entry.Exception is { } exception)
-        {
-            writer.WriteStartObject("exception");
-            writer.WriteString("type", exception.Type);
-            writer.WriteString("message", exception.Message);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndObject();
+        WriteException(writer, entry.Exception);
     }
 
-    public static void Write(Utf8JsonWriter writer, InstanceOperation operation)
+    public static void WriteMembers(Utf8JsonWriter writer, InstanceOperation operation)
     {
-        writer.WriteStartObject();
         writer.WriteNumber("sequence", operation.Sequence);
         writer.WriteString("timestamp", operation.CreatedAt);
         writer.WriteString("event", "Operation");
@@ -51,6 +55,16 @@ internal static class JournalJson
         writer.WriteString("actor", operation.Actor);
         writer.WriteString("reason", operation.Reason);
         writer.WriteString("details", operation.Details);
+    }
+
+    /// <summary>What went wrong; nothing when nothing did.</summary>
+    public static void WriteException(Utf8JsonWriter writer, ExceptionState? exception)
+    {
+        if (exception is null)
+            return;
+        writer.WriteStartObject("exception");
+        writer.WriteString("type", exception.Type);
+        writer.WriteString("message", exception.Message);
         writer.WriteEndObject();
     }
 

@@ -53,7 +53,9 @@ public sealed partial class ActivityContext
 
     /// <summary>Sets a variable by name; one that does not exist is added to the workflow.</summary>
     /// <exception cref="ValueConversionException">The value does not fit the variable's type.</exception>
-    public void SetVariable(string name, object? value)
+    public void SetVariable(string name, object? value) => SetVariable(name, value, Node.LogPersistence.IncludesAll);
+
+    private void SetVariable(string name, object? value, bool isKept)
     {
         var context = this;
         for (; ; context = context.Parent!)
@@ -62,6 +64,7 @@ public sealed partial class ActivityContext
                 && Array.Find(dynamic, v => v.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } existing)
             {
                 existing.Value = value;
+                Note(context, existing.Name, value, isKept);
                 return;
             }
 
@@ -70,7 +73,7 @@ public sealed partial class ActivityContext
             {
                 if (!declared[i].Definition.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
                     continue;
-                context.Variables![i] = ValueConverter.Convert(value, declared[i].Type);
+                Set(context, declared[i], value, isKept);
                 return;
             }
 
@@ -79,6 +82,7 @@ public sealed partial class ActivityContext
         }
 
         context.Dynamic = [.. context.Dynamic ?? [], new DynamicVariable(name, value)];
+        Note(context, name, value, isKept);
     }
 
     /// <summary>Sets a variable that belongs to an execution around this one, such as a loop's current value.</summary>
@@ -89,6 +93,7 @@ public sealed partial class ActivityContext
             if (Array.Find(context.Dynamic ?? [], v => v.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } variable)
             {
                 variable.Value = value;
+                Note(context, variable.Name, value, Node.LogPersistence.IncludesAll);
                 return true;
             }
 
@@ -103,8 +108,25 @@ public sealed partial class ActivityContext
     internal object? GetVariable(ScopeVariable variable) => ScopeOf(variable).Variables![variable.Slot];
 
     /// <summary>Sets a compiled variable, converted to its type.</summary>
-    internal void SetVariable(ScopeVariable variable, object? value) =>
-        ScopeOf(variable).Variables![variable.Slot] = ValueConverter.Convert(value, variable.Type);
+    internal void SetVariable(ScopeVariable variable, object? value) => SetVariable(variable, value, Node.LogPersistence.IncludesAll);
+
+    /// <summary>Sets a compiled variable of this execution itself.</summary>
+    internal void SetOwnVariable(ScopeVariable variable, object? value, bool isKept) => Set(this, variable, value, isKept);
+
+    /// <summary>Notes the values that the execution began with, beside the defaults of its variables.</summary>
+    internal void NoteGivenValues()
+    {
+        var isKept = (Parent ?? this).Node.LogPersistence.IncludesAll;
+        foreach (var variable in Dynamic ?? [])
+            Note(this, variable.Name, variable.Value, isKept);
+        if (Parent is not null || Instance.InitialVariables.Count == 0)
+            return;
+        foreach (var variable in Node.Variables)
+        {
+            if (Instance.InitialVariables.ContainsKey(variable.Definition.Name))
+                Note(this, variable.Definition.Name, Variables![variable.Slot], isKept && !variable.IsInMemory);
+        }
+    }
 
     /// <summary>The value of a workflow input: of the workflow used as an activity around this one, or of the instance.</summary>
     internal object? GetInput(string name)
@@ -125,7 +147,9 @@ public sealed partial class ActivityContext
     }
 
     /// <summary>Sets an output of the nearest workflow used as an activity that declares it, else of the instance.</summary>
-    internal void SetWorkflowOutput(string name, object? value)
+    internal void SetWorkflowOutput(string name, object? value) => SetWorkflowOutput(name, value, Node.LogPersistence.IncludesAll);
+
+    private void SetWorkflowOutput(string name, object? value, bool isKept)
     {
         for (var context = this; context is not null; context = context.Parent)
         {
@@ -137,6 +161,7 @@ public sealed partial class ActivityContext
         }
 
         Instance.SetOutput(name, value);
+        Instance.Log.Note(LogNoteKind.Output, 0, name, value, isKept);
     }
 
     internal void SetOutput(Output output, object? value)
@@ -144,9 +169,9 @@ public sealed partial class ActivityContext
         Outputs ??= new object?[Node.Outputs.Length];
         Outputs[output.Index] = value;
         if (output.Variable is { } variable)
-            (Parent ?? this).SetVariable(variable, value);
+            (Parent ?? this).SetVariable(variable, value, Node.LogPersistence.IncludesOutput(output.Name));
         else if (output.Target is { } target)
-            SetTarget(target, value);
+            SetTarget(target, value, Node.LogPersistence.IncludesOutput(output.Name));
         if (Instance.ActivityOutputs is { } kept)
             kept[Node.Index] = Outputs;
         if (output.Name == "Result")
@@ -155,14 +180,26 @@ public sealed partial class ActivityContext
 
     internal void RestoreOutputs(object?[]? outputs) => Outputs = outputs;
 
-    private void SetTarget(string target, object? value)
+    private void SetTarget(string target, object? value, bool isKept)
     {
         var owner = Parent ?? this;
         if (Node.Definition.Outputs.Any(o => o.Name == target))
-            owner.SetWorkflowOutput(target, value);
+            owner.SetWorkflowOutput(target, value, isKept);
         else if (owner.TryGetVariable(target, out _))
-            owner.SetVariable(target, value);
+            owner.SetVariable(target, value, isKept);
     }
+
+    private void SetVariable(ScopeVariable variable, object? value, bool isKept) => Set(ScopeOf(variable), variable, value, isKept);
+
+    private static void Set(ActivityContext scope, ScopeVariable variable, object? value, bool isKept)
+    {
+        var converted = ValueConverter.Convert(value, variable.Type);
+        scope.Variables![variable.Slot] = converted;
+        Note(scope, variable.Definition.Name, converted, isKept && !variable.IsInMemory);
+    }
+
+    private static void Note(ActivityContext scope, string name, object? value, bool isKept) =>
+        scope.Instance.Log.Note(LogNoteKind.Variable, scope.Number, name, value, isKept);
 
     private ActivityContext ScopeOf(ScopeVariable variable)
     {

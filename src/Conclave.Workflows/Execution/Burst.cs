@@ -54,6 +54,8 @@ public sealed class Burst
 
         if (context.Status == ActivityStatus.Running && context.BookmarkCount > waiting)
             Instance.Record(context, ExecutionEvent.Suspended, null);
+        else if (context.Status == ActivityStatus.Running && context.HasBookmarks)
+            Instance.Log.Note(LogNoteKind.StillWaiting, context.Number);
         await SettleAsync(context);
         await RunAsync();
     }
@@ -88,6 +90,8 @@ public sealed class Burst
             Adopt(context, _cancellationToken);
             Instance.Executing = context;
             Instance.Record(context, ExecutionEvent.Started, null);
+            if (Instance.Log.KeepsNotes)
+                context.NoteGivenValues();
             try
             {
                 _trail[(int)(_executed % TrailLength)] = item.Node.Index;
@@ -270,6 +274,7 @@ public sealed class Burst
         context.RemoveBookmarks();
         context.CancelChildren();
         context.Detach();
+        Instance.Log.Note(LogNoteKind.TakenBack, context.Number);
         Instance.Executing = null;
         Instance.Release(context);
         Instance.ScheduleFirst(item);

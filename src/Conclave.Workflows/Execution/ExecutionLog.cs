@@ -61,12 +61,16 @@ public sealed class ExecutionLog
     private LogEntry[] _block = [];
     private int _used;
     private int _fullCount;
+    private List<LogNote>? _notes;
 
     /// <summary>Number of entries not yet drained.</summary>
     public int Count => _fullCount + _used;
 
     /// <summary>Number of entries ever written, drained ones included; the next entry's sequence number.</summary>
     public long Sequence { get; internal set; }
+
+    /// <summary>Whether notes are taken: by instances that are stored, so that their journal can be replayed.</summary>
+    internal bool KeepsNotes { get; set; }
 
     /// <summary>All entries not yet drained, oldest first.</summary>
     public IEnumerable<LogEntry> Entries
@@ -92,6 +96,24 @@ public sealed class ExecutionLog
         if (_used > 0)
             sink.Write(instance, _block.AsSpan(0, _used));
         Clear();
+    }
+
+    /// <summary>Notes what changed since the last entry.</summary>
+    internal void Note(LogNoteKind kind, int activityInstance = 0, string? name = null, object? value = null, bool isKept = true)
+    {
+        if (KeepsNotes)
+            (_notes ??= []).Add(new LogNote(Sequence, kind, activityInstance, name, isKept ? value : null, isKept));
+    }
+
+    /// <summary>Takes out the notes that came before an entry, or right after the last one.</summary>
+    /// <param name="end">Sequence number of the entry.</param>
+    internal IReadOnlyList<LogNote> TakeNotes(long end = long.MaxValue)
+    {
+        if (_notes is not { Count: > 0 } notes)
+            return [];
+        var later = notes.FindIndex(n => n.Sequence > end);
+        _notes = later < 0 ? null : notes[later..];
+        return later < 0 ? notes : notes[..later];
     }
 
     internal void Clear()

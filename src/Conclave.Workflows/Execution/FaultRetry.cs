@@ -47,6 +47,7 @@ internal static class FaultRetry
         context.Detach();
         if (parent is null)
             instance.RootContext = null;
+        instance.Log.Note(LogNoteKind.TakenBack, context.Number);
         instance.Release(context);
         instance.ScheduleFirst(item);
     }

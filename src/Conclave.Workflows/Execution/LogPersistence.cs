@@ -32,6 +32,9 @@ public sealed class LogPersistence
     /// <summary>Keeps every value.</summary>
     public static LogPersistence IncludeAll { get; } = new(true, null, null);
 
+    /// <summary>Whether every value is kept.</summary>
+    public bool IncludesAll => _default && _inputs?.ContainsValue(false) != true && _outputs?.ContainsValue(false) != true;
+
     /// <summary>Whether nothing at all is kept, so that values need not be collected.</summary>
     public bool ExcludesAll => !_default && _inputs is null && _outputs is null;
 

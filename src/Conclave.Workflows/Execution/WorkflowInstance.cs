@@ -29,7 +29,17 @@ public sealed class WorkflowInstance
         : WorkflowStatus.Running;
 
     /// <summary>What the instance is doing, or how it ended.</summary>
-    public WorkflowSubStatus SubStatus { get; internal set; }
+    public WorkflowSubStatus SubStatus
+    {
+        get;
+        internal set
+        {
+            // That one runs is told by the entry that comes, unless it had ended.
+            if (value != field && (value != WorkflowSubStatus.Executing || Status == WorkflowStatus.Finished))
+                Log.Note(LogNoteKind.Status, value: (int)value);
+            field = value;
+        }
+    }
 
     /// <summary>Id that ties the instance to something in the author's world.</summary>
     public string? CorrelationId { get; set; }

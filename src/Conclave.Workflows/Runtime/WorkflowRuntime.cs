@@ -7,6 +7,7 @@ using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Operations;
 using Conclave.Workflows.Runtime.Queue;
+using Conclave.Workflows.Runtime.Replay;
 using Conclave.Workflows.Runtime.Stimuli;
 using Conclave.Workflows.Runtime.Timers;
 using Conclave.Workflows.Runtime.Watching;
@@ -62,6 +63,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         Operations = new InstanceOperations(Runner, database, Queue);
         Alterations = new AlterationPlans(database, Operations, Signal);
         Executions = new ActivityExecutions(Journal, Runner);
+        Replay = new InstanceReplay(Journal, Runner.Catalog);
         Watch = new InstanceWatch(database, time, loggers.CreateLogger<InstanceWatch>());
         Runner.Committed = Watch.Stored;
         Pause = new WorkerPause(database) { Draining = Runner.InterruptAll };
@@ -102,6 +104,9 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
 
     /// <summary>Executions of activities.</summary>
     public ActivityExecutions Executions { get; }
+
+    /// <summary>Instances as they stood at a point of their journal.</summary>
+    public InstanceReplay Replay { get; }
 
     /// <summary>Keeps all workers from taking work.</summary>
     public WorkerPause Pause { get; }

@@ -49,6 +49,31 @@ public sealed class InstanceTests(SharedServer shared)
     }
 
     [Fact]
+    public async Task Replay_Waiting_ShowsEveryStepInPagesAndHowItStoodAtEach()
+    {
+        await _server.PublishAsync(_id, Flows.Waiting(_id));
+        var id = await _server.StartAsync(_id);
+        await _server.UntilAsync(id, "Suspended");
+        (await _server.CallAsync($"POST /api/instances/{id}/cancel", """{"reason":"enough"}""")).Is(200);
+
+        var journal = await _server.ItemsAsync($"/api/instances/{id}/journal?limit=500");
+        var steps = await _server.PagesAsync($"/api/instances/{id}/replay/steps?limit=2", () => Task.CompletedTask);
+        var end = (await _server.CallAsync($"GET /api/instances/{id}/replay")).Is(200);
+
+        Assert.Equal(journal.Select(j => (j.GetProperty("sequence").GetInt32(), j.Text("event"))), steps.Select(s => (s.GetProperty("sequence").GetInt32(), s.Text("event"))));
+        Assert.Equal("Cancelled", end.Text("subStatus"));
+        Assert.Equal(("cancel", "enough"), (end["operations"][0].Text("operation"), end["operations"][0].Text("reason")));
+        var suspended = steps.Last(s => s.Text("event") == "Suspended");
+        var then = (await _server.CallAsync($"GET /api/instances/{id}/replay?at={suspended.GetProperty("sequence").GetInt32()}")).Is(200);
+        Assert.Equal("Suspended", then.Text("subStatus"));
+        Assert.Equal(1, then["counts"].GetProperty("waiting").GetInt32());
+        Assert.Contains(then["open"].EnumerateArray(), e => e.Text("status") == "Waiting" && e.Text("activityId") == suspended.Text("activityId"));
+        foreach (var bad in (string[])["?at=yesterday", "?at=99999999999999999999", "/steps?after=x", "/steps?limit=0"])
+            (await _server.CallAsync($"GET /api/instances/{id}/replay{bad}")).IsProblem(400, "request.invalid");
+        (await _server.CallAsync("GET /api/instances/nobody/replay")).IsProblem(404, "instance.not_found");
+    }
+
+    [Fact]
     public async Task Get_Faulted_ShowsItsIncident()
     {
         await _server.PublishAsync(_id, Flows.Of("Faulty", Sequence("s", Activity("Fault", "f", ("message", Literal("broken")))), Variable("v", "String", "value")));

@@ -146,6 +146,45 @@ public sealed class InstanceCommandTests : IAsyncLifetime
         Assert.Equal(2, JsonElement.Parse(json).GetProperty("items").GetArrayLength());
     }
 
+    [Fact]
+    public async Task Show_At_PrintsHowItStood()
+    {
+        _server.On("GET /api/instances/i1/replay?at=2026-11-25T14%3A30%3A00Z", """
+            {"position":7,"timestamp":"2020-01-02T03:04:05Z","version":2,"subStatus":"Suspended",
+             "activities":[{"activityId":"e1","activityInstance":4,"status":"Waiting","counts":{"running":0,"waiting":1,"completed":2}}],
+             "variables":[{"name":"Total","activityInstance":1,"isKnown":true,"value":5},{"name":"Card","activityInstance":3,"isKnown":false,"value":null}],
+             "operations":[{"timestamp":"2020-01-02T03:04:05Z","operation":"retry","actor":"ada","reason":"mended \u001b]0;it"}]}
+            """);
+
+        var (code, output, _) = await _server.RunAsync("show", "i1", "--at", "2026-11-25T14:30:00Z");
+
+        Assert.Equal(0, code);
+        foreach (var expected in (string[])["event 7", "Suspended", "e1  #4", "Waiting", "Total = 5", "Card (of #3) = not kept in the journal", "operation retry", "by ada  mended \\u001b]0;it"])
+            Assert.Contains(expected, output, StringComparison.Ordinal);
+        Assert.DoesNotContain(output, c => char.IsControl(c) && c is not ('\n' or '\r'));
+    }
+
+    [Fact]
+    public async Task Show_Replay_FollowsThePages()
+    {
+        _server
+            .On("GET /api/instances/i1/replay/steps?limit=200", """
+                {"items":[{"sequence":0,"timestamp":"2020-01-02T03:04:05Z","activityId":"w1","activityInstance":1,"event":"Started","subStatus":"Executing",
+                           "counts":{"running":1,"waiting":0},"changes":[{"name":"Total","activityInstance":1,"isKnown":true,"value":5}]}],"next":"0"}
+                """)
+            .On("GET /api/instances/i1/replay/steps?after=0&limit=200", """
+                {"items":[{"sequence":1,"operation":"cancel","actor":"ada","reason":"late","subStatus":"Cancelled","counts":{"canceled":1},"changes":[]}],"next":null}
+                """);
+
+        var (code, output, _) = await _server.RunAsync("show", "i1", "--replay");
+        var (_, json, _) = await _server.RunAsync("show", "i1", "--replay", "--json");
+
+        Assert.Equal(0, code);
+        foreach (var expected in (string[])["w1 #1 Started", "Total = 5", "→ Executing: 1 running", "operation cancel  by ada  late", "→ Cancelled: 1 canceled"])
+            Assert.Contains(expected, output, StringComparison.Ordinal);
+        Assert.Equal([0, 1], json.Trim().Split('\n').Select(l => JsonElement.Parse(l).GetProperty("sequence").GetInt32()));
+    }
+
     [Theory]
     [InlineData("cancel", """{"reason":"late"}""", "cancel", "i1", "--reason", "late")]
     [InlineData("retry", """{"activityInstance":7,"reason":"late"}""", "retry", "i1", "--activity", "7", "--reason", "late")]

@@ -105,7 +105,7 @@ public sealed class WorkflowDefinitionActivity : Activity
             for (var i = 0; i < declared.Count; i++)
             {
                 if (declared[i].IsInput && declared[i].Definition.Name == name)
-                    workflow.Variables![i] = ValueConverter.Convert(context.Get(input), declared[i].Type);
+                    workflow.SetOwnVariable(declared[i], context.Get(input), context.Node.LogPersistence.IncludesInput(name));
             }
         }
     }

@@ -14,9 +14,7 @@ internal static class ContextMigration
         for (var i = 0; i < from.Node.Variables.Count; i++)
         {
             var old = from.Node.Variables[i];
-            var found = declared.FirstOrDefault(v => v.Definition.Id == old.Definition.Id)
-                ?? declared.FirstOrDefault(v => v.Definition.Name.Equals(old.Definition.Name, StringComparison.OrdinalIgnoreCase));
-            if (found is null)
+            if (FindCounterpart(declared, old) is not { } found)
             {
                 problems.Warn("migrate.variable_removed", from.Node, $"the variable '{old.Definition.Name}' and its value go away.");
                 continue;
@@ -32,6 +30,11 @@ internal static class ContextMigration
             }
         }
     }
+
+    /// <summary>The variable that takes the value of one of another version.</summary>
+    public static ScopeVariable? FindCounterpart(IReadOnlyList<ScopeVariable> declared, ScopeVariable old) =>
+        declared.FirstOrDefault(v => v.Definition.Id == old.Definition.Id)
+        ?? declared.FirstOrDefault(v => v.Definition.Name.Equals(old.Definition.Name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Evaluated inputs by name. What was a literal and is an expression now keeps the literal: nobody evaluates it again.</summary>
     public static void CopyInputs(ActivityContext from, ActivityContext to, MigrationProblems problems)

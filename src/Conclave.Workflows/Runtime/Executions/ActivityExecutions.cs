@@ -149,9 +149,12 @@ public sealed class JournalGraphs(TenantWorkflows workflows)
     private readonly Dictionary<string, WorkflowGraph?> _graphs = new(StringComparer.Ordinal);
 
     /// <summary>The version of a part; null when it was deleted since.</summary>
-    public async ValueTask<WorkflowGraph?> FindAsync(StoredJournalChunk chunk, CancellationToken cancellationToken)
+    public ValueTask<WorkflowGraph?> FindAsync(StoredJournalChunk chunk, CancellationToken cancellationToken) =>
+        FindAsync(chunk.Read().VersionId, cancellationToken);
+
+    /// <summary>A version by its id; null when it was deleted since.</summary>
+    public async ValueTask<WorkflowGraph?> FindAsync(string versionId, CancellationToken cancellationToken)
     {
-        var versionId = chunk.Read().VersionId;
         if (_graphs.TryGetValue(versionId, out var known))
             return known;
         try

@@ -51,8 +51,8 @@ internal static class CommitSql
     private const string RemoveBlobSql = "delete from conclave.blob where tenant = $1 and instance_id = $2 and hash = $3";
 
     private const string OperationSql = """
-        insert into conclave.instance_operation (tenant, instance_id, sequence, operation, actor, reason, details, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        insert into conclave.instance_operation (tenant, instance_id, sequence, operation, actor, reason, details, created_at, notes)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """;
 
     private const string ReplySql = """
@@ -258,6 +258,7 @@ internal static class CommitSql
         parameters.AddText(operation.Reason);
         parameters.AddText(operation.Details);
         parameters.AddTime(operation.CreatedAt);
+        parameters.AddBytes(operation.Notes);
     }
 
     private static void AddReply(NpgsqlBatch batch, ReplyWrite reply)

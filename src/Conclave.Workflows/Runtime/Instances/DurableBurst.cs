@@ -56,6 +56,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _fence = fence;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _nextSequence = instance.Log.Sequence - instance.Log.Count;
+        instance.Log.KeepsNotes = true;
         if (fence > 0)
             _storedBookmarks.UnionWith(instance.Bookmarks.Select(b => b.Number));
         _sinceCommit = instance.Time.GetTimestamp();
@@ -185,7 +186,12 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         Tenant, Instance.Id, Instance.Log.Sequence, operation, actor, reason, details, Instance.Time.GetUtcNow()));
 
     /// <summary>Replaces the instance by itself in another version.</summary>
-    public void Replace(WorkflowInstance instance) => Instance = instance;
+    public void Replace(WorkflowInstance instance)
+    {
+        Instance = instance;
+        instance.Log.KeepsNotes = true;
+        instance.Log.Note(LogNoteKind.Version, name: instance.Graph.Definition.Id);
+    }
 
     /// <summary>Adds an instance that ran inside an activity of this one and is stored with it.</summary>
     public void Add(DurableBurst child) => _children.Add(child);
@@ -212,8 +218,9 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     {
         _telemetry.Observe(instance, entries);
         _journalCount += entries.Length;
-        _journal.Add(new JournalWrite(
-            Tenant, instance.Id, _nextSequence, entries.Length, JournalChunk.Write(instance.Graph, entries), new DateTimeOffset(entries[0].Timestamp, TimeSpan.Zero)));
+        var notes = instance.Log.TakeNotes(_nextSequence + entries.Length);
+        var chunk = JournalChunk.Write(instance.Graph, _nextSequence, entries, notes);
+        _journal.Add(new JournalWrite(Tenant, instance.Id, _nextSequence, entries.Length, chunk, new DateTimeOffset(entries[0].Timestamp, TimeSpan.Zero)));
         _nextSequence += entries.Length;
     }
 
@@ -266,6 +273,9 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             Instance.UpdatedAt = Instance.Time.GetUtcNow();
         AddBookmarks(commit);
         Instance.Log.Drain(Instance, this);
+        // Without an event of an activity they are somebody's work.
+        if (Instance.Log.TakeNotes() is { Count: > 0 } notes && _operations.Count > 0)
+            _operations[^1] = _operations[^1] with { Notes = JournalChunk.Write(Instance.Graph, notes[0].Sequence, [], notes) };
         var buffer = new ArrayBufferWriter<byte>(512);
         var blobs = new LargeStateValues();
         InstanceSerializer.Write(Instance, buffer, blobs);

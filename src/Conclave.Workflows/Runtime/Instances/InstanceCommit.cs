@@ -127,7 +127,11 @@ internal sealed record BlobWrite(string Tenant, string InstanceId, byte[] Hash, 
 
 /// <summary>What somebody did to an instance.</summary>
 internal sealed record OperationWrite(
-    string Tenant, string InstanceId, long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt);
+    string Tenant, string InstanceId, long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt)
+{
+    /// <summary>What it changed, as a part of the journal without entries; null for nothing.</summary>
+    public byte[]? Notes { get; init; }
+}
 
 /// <summary>The answer to a request with an idempotency key.</summary>
 /// <param name="Tenant">Whose request.</param>

@@ -34,17 +34,20 @@ internal enum JournalDetails : byte
 /// <summary>Log entries of one burst, or a part of them, as one value.</summary>
 /// <remarks>
 /// The first byte is the version of the format, then the id of the definition's version, the node ids that occur, and the entries.
-/// Times are differences to the entry before. Started entries name the execution that scheduled them (from format 2 on).
+/// Times are differences to the entry before. Started entries name the execution that scheduled them (from format 2 on). After the entries
+/// come notes of what changed between them (from format 3 on).
 /// </remarks>
 public static class JournalChunk
 {
     /// <summary>Version that this program writes. It reads this and every older one.</summary>
-    internal const byte FormatVersion = 2;
+    internal const byte FormatVersion = 3;
 
-    /// <summary>Writes entries.</summary>
+    /// <summary>Writes entries with the notes between them, and right after the last.</summary>
     /// <param name="graph">What runs.</param>
+    /// <param name="firstSequence">Place of the first in the instance's log.</param>
     /// <param name="entries">The entries, oldest first.</param>
-    public static byte[] Write(WorkflowGraph graph, ReadOnlySpan<LogEntry> entries)
+    /// <param name="notes">The notes, oldest first.</param>
+    internal static byte[] Write(WorkflowGraph graph, long firstSequence, ReadOnlySpan<LogEntry> entries, IReadOnlyList<LogNote> notes)
     {
         var buffer = new ArrayBufferWriter<byte>(64 + (entries.Length * 12));
         var writer = new StateWriter(buffer);
@@ -68,6 +71,17 @@ public static class JournalChunk
             if (entry.Event == ExecutionEvent.Started)
                 writer.Int(entry.ParentInstance);
             WriteDetails(ref writer, graph.Nodes[entry.NodeIndex], entry.Details);
+        }
+
+        writer.Unsigned((ulong)notes.Count);
+        foreach (var note in notes)
+        {
+            writer.Unsigned((ulong)(note.Sequence - firstSequence));
+            writer.Byte((byte)note.Kind);
+            writer.Int(note.ActivityInstance);
+            writer.Text(note.Name);
+            writer.Bool(note.IsKept);
+            writer.Value(LargeValues.Shorten(note.Value));
         }
 
         return buffer.WrittenSpan.ToArray();

@@ -98,6 +98,19 @@ public ref struct JournalChunkReader
         }
     }
 
+    /// <summary>Reads what changed between the entries, once all of them were passed.</summary>
+    internal List<LogNote> ReadNotes()
+    {
+        var notes = new List<LogNote>();
+        for (var left = _format < 3 ? 0 : _reader.Count(); left > 0; left--)
+        {
+            notes.Add(new LogNote(
+                _firstSequence + (long)_reader.Unsigned(), (LogNoteKind)_reader.Byte(), _reader.Int(), _reader.Text(), IsKept: _reader.Bool(), Value: _reader.Value()));
+        }
+
+        return notes;
+    }
+
     /// <summary>Reads the whole entry.</summary>
     public JournalEntry ReadEntry()
     {

@@ -26,7 +26,11 @@ public sealed record StoredJournalChunk(long FirstSequence, byte[] Entries)
 /// <param name="Reason">Why; null when nobody said.</param>
 /// <param name="Details">More about it; null for nothing.</param>
 /// <param name="CreatedAt">When.</param>
-public sealed record InstanceOperation(long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt);
+public sealed record InstanceOperation(long Sequence, string Operation, string Actor, string? Reason, string? Details, DateTimeOffset CreatedAt)
+{
+    /// <summary>What it changed in the instance, as a part of the journal without entries; null for nothing.</summary>
+    internal StoredJournalChunk? Notes { get; init; }
+}
 
 /// <summary>Reads the journal, and keeps its partitions.</summary>
 public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider time, ILogger<JournalStore> logger)
@@ -101,7 +105,7 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
     public async Task<List<InstanceOperation>> ReadOperationsAsync(string tenant, string instanceId, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
-            select sequence, operation, actor, reason, details, created_at from conclave.instance_operation
+            select sequence, operation, actor, reason, details, created_at, notes from conclave.instance_operation
              where tenant = $1 and instance_id = $2 order by id
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
@@ -116,7 +120,10 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
                 reader.GetString(2),
                 reader.IsDBNull(3) ? null : reader.GetString(3),
                 reader.IsDBNull(4) ? null : reader.GetString(4),
-                reader.GetFieldValue<DateTimeOffset>(5)));
+                reader.GetFieldValue<DateTimeOffset>(5))
+            {
+                Notes = reader.IsDBNull(6) ? null : new StoredJournalChunk(reader.GetInt64(0), reader.GetFieldValue<byte[]>(6)),
+            });
         }
 
         return found;

@@ -78,7 +78,11 @@ public sealed partial class InstanceOperations
         if (problems.Count > 0)
             throw BadVariables(problems);
         foreach (var (variable, value) in converted)
+        {
             slots[variable.Slot] = value;
+            instance.Log.Note(LogNoteKind.Variable, instance.RootContext.Number, variable.Definition.Name, value, instance.Graph.Root.LogPersistence.IncludesAll);
+        }
+
         instance.UpdatedAt = instance.Time.GetUtcNow();
         return JsonSerializer.Serialize(changes);
     }

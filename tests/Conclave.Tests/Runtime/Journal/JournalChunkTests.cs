@@ -43,7 +43,7 @@ public sealed class JournalChunkTests
     {
         var details = new ActivityDetails(Values, Values, ["Done", "Other"]);
         var failure = new ExceptionState("Outer", "message", null, new ExceptionState("Inner", "inner", "trace", null));
-        var chunk = JournalChunk.Write(_graph, [Entry(1, ExecutionEvent.Started, null, 7), Entry(2, ExecutionEvent.Completed, details), Entry(3, ExecutionEvent.Faulted, failure), Entry(4, ExecutionEvent.Started, null, 2)]);
+        var chunk = JournalChunk.Write(_graph, 0, [Entry(1, ExecutionEvent.Started, null, 7), Entry(2, ExecutionEvent.Completed, details), Entry(3, ExecutionEvent.Faulted, failure), Entry(4, ExecutionEvent.Started, null, 2)], []);
         var reader = new JournalChunkReader(10, chunk);
         var passed = new List<(long, int, ExecutionEvent, int)>();
 
