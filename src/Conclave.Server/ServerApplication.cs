@@ -33,6 +33,7 @@ internal static class ServerApplication
         builder.Services.AddOpenApiDocument();
 
         var app = builder.Build();
+        app.UseKnownProxies(options);
         app.Use(ApiVersion.ReadAsync);
         app.UseRouting();
         if (options.IsWeb)

@@ -1,3 +1,4 @@
+using System.Net;
 using Conclave.Inference.Gateway;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Scheduling;
@@ -103,6 +104,10 @@ public sealed record ServerOptions
     /// <summary>Origins of pages elsewhere, such as somebody's own Elsa Studio, that may call Elsa's API and its hub.</summary>
     /// <value><c>Cors:AllowedOrigins</c>: such as <c>https://studio.example.com</c>, several with commas, <c>*</c> for any; default none.</value>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>Reverse proxies whose <c>X-Forwarded-For</c>, <c>-Proto</c> and <c>-Host</c> count.</summary>
+    /// <value><c>Proxy:Known</c>: addresses and networks such as <c>127.0.0.1, 10.0.0.0/8</c>; default none.</value>
+    public IReadOnlyList<IPNetwork> KnownProxies { get; init; } = [];
 
     /// <summary>How this process runs instances.</summary>
     public RuntimeOptions Runtime => new()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using Npgsql;
 
 namespace Conclave.Server;
@@ -40,6 +41,7 @@ internal sealed partial class SettingsReader(IConfiguration configuration)
             JournalRetention = Retention("Retention:Journal"),
             InstanceRetention = Retention("Retention:Instances"),
             CorsOrigins = Origins(),
+            KnownProxies = Proxies(),
             HealthCheckTimeout = Span(
                 "Health:CheckTimeout", defaults.HealthCheckTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1)),
             AttemptsPerMinute = Number("Accounts:AttemptsPerMinute", defaults.AttemptsPerMinute, 1, 100_000),
@@ -64,10 +66,7 @@ internal sealed partial class SettingsReader(IConfiguration configuration)
     {
         const string Key = "Cors:AllowedOrigins";
         var origins = new List<string>();
-        // A text with commas, or a list as JSON files have it.
-        var given = (Text(Key) ?? "").Split([',', ';', ' '], StringSplitOptions.RemoveEmptyEntries)
-            .Concat(configuration.GetSection(Key).GetChildren().Select(c => c.Value?.Trim()).OfType<string>());
-        foreach (var text in given)
+        foreach (var text in List(Key))
         {
             if (text == "*")
                 origins.Add(text);
@@ -78,6 +77,26 @@ internal sealed partial class SettingsReader(IConfiguration configuration)
         }
         return origins;
     }
+
+    private List<IPNetwork> Proxies()
+    {
+        const string Key = "Proxy:Known";
+        var networks = new List<IPNetwork>();
+        foreach (var text in List(Key))
+        {
+            if (IPNetwork.TryParse(text, out var network))
+                networks.Add(network);
+            else if (IPAddress.TryParse(text, out var address))
+                networks.Add(new IPNetwork(address, address.GetAddressBytes().Length * 8));
+            else
+                _problems.Add($"{Key}: '{text}' is no address or network. Write those that the proxies ask from, such as 127.0.0.1 or 10.0.0.0/8; several with commas.");
+        }
+        return networks;
+    }
+
+    /// <summary>A text with commas, or a list as JSON files have it.</summary>
+    private IEnumerable<string> List(string key) => (Text(key) ?? "").Split([',', ';', ' '], StringSplitOptions.RemoveEmptyEntries)
+        .Concat(configuration.GetSection(key).GetChildren().Select(c => c.Value?.Trim()).OfType<string>());
 
     private TimeSpan? Retention(string key) =>
         Text(key) is null ? null : Span(key, TimeSpan.FromDays(1), TimeSpan.FromDays(1), TimeSpan.FromDays(10_000));

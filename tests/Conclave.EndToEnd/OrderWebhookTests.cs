@@ -31,7 +31,7 @@ public sealed class OrderWebhookTests
         }
         finally
         {
-            ServerProcess.Remove(folder);
+            await ServerProcess.RemoveAsync(folder);
         }
     }
 

@@ -51,7 +51,7 @@ public sealed class ReferenceCaseTests
         }
         finally
         {
-            ServerProcess.Remove(folder);
+            await ServerProcess.RemoveAsync(folder);
         }
     }
 

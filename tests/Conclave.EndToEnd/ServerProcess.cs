@@ -134,19 +134,18 @@ internal sealed class ServerProcess : IAsyncDisposable
 
         _process.Dispose();
         if (_ownsFolder)
-            Remove(DataFolder);
+            await RemoveAsync(DataFolder);
     }
 
     /// <summary>Stops what a killed server left in its folder, and deletes it.</summary>
-    public static void Remove(string folder)
+    public static async Task RemoveAsync(string folder)
     {
         var pidFile = Path.Combine(folder, "postgres", "data", "postmaster.pid");
         if (File.Exists(pidFile) && int.TryParse(File.ReadLines(pidFile).FirstOrDefault(), out var id))
         {
             using var kill = Process.Start("kill", ["-s", "QUIT", $"{id}"]);
-            kill.WaitForExit();
-            for (var i = 0; i < 100 && Directory.Exists($"/proc/{id}"); i++)
-                Thread.Sleep(50);
+            await kill.WaitForExitAsync();
+            await UntilAsync(() => Task.FromResult(!Directory.Exists($"/proc/{id}")), $"PostgreSQL {id} ends", 10);
         }
 
         Directory.Delete(folder, recursive: true);

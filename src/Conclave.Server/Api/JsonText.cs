@@ -10,7 +10,7 @@ internal static class JsonText
     private const int Deepest = 256;
 
     /// <summary>Longest id, name or correlation id in characters: they are in indexes, which take 2,700 bytes.</summary>
-    private const int LongestName = 500;
+    private const int LongestName = Conclave.Workflows.Execution.InstanceText.Longest;
 
     /// <summary>Reads JSON, of which every text can be read later: <see cref="JsonElement"/> itself finds half characters only then.</summary>
     /// <exception cref="JsonException">It is not JSON, too deep, or holds half of a character.</exception>

@@ -79,7 +79,11 @@ public sealed record ChildWorkflowResult(
     string? CorrelationId,
     WorkflowStatus Status,
     WorkflowSubStatus SubStatus,
-    IReadOnlyDictionary<string, object?> Output);
+    IReadOnlyDictionary<string, object?> Output)
+{
+    /// <summary>Whether the child never began, because it may not run beside another instance.</summary>
+    public bool IsNotStarted => SubStatus == WorkflowSubStatus.Pending;
+}
 
 /// <summary>An HTTP request that started or resumed the burst, and its answer.</summary>
 public interface IHttpExchange

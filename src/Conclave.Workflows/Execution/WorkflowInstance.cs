@@ -35,7 +35,7 @@ public sealed class WorkflowInstance
         internal set
         {
             // That one runs is told by the entry that comes, unless it had ended.
-            if (value != field && (value != WorkflowSubStatus.Executing || Status == WorkflowStatus.Finished))
+            if (Log.KeepsNotes && value != field && (value != WorkflowSubStatus.Executing || Status == WorkflowStatus.Finished))
                 Log.Note(LogNoteKind.Status, value: (int)value);
             field = value;
         }
@@ -143,6 +143,14 @@ public sealed class WorkflowInstance
     /// <summary>The value of a variable of the workflow; its default before the start.</summary>
     public object? GetVariable(ScopeVariable variable) =>
         RootContext?.Variables is { } values && variable.Scope == Graph.Root ? values[variable.Slot] : variable.Default;
+
+    /// <summary>Ties the instance to an id from a workflow; nothing unties it.</summary>
+    /// <exception cref="WorkflowException">The id is too long or has control characters.</exception>
+    internal void Correlate(string? id) => CorrelationId = InstanceText.Check("workflow.bad_correlation_id", "correlation id", id);
+
+    /// <summary>Gives the instance a name from a workflow.</summary>
+    /// <exception cref="WorkflowException">The name is too long or has control characters.</exception>
+    internal void Rename(string? name) => Name = InstanceText.Check("workflow.bad_name", "name", name);
 
     /// <summary>Sets a workflow output.</summary>
     public void SetOutput(string name, object? value) => (OutputValues ??= new(StringComparer.Ordinal))[name] = value;

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 
@@ -5,13 +6,17 @@ namespace Conclave.Workflows.Expressions;
 
 /// <summary>What a script mentions, worked out once, so that only that is sent to the runner.</summary>
 /// <remarks>A name counts as mentioned when the text contains it; one too many costs bytes, one too few a call back.</remarks>
-internal sealed class ScriptMentions
+internal sealed partial class ScriptMentions
 {
     private readonly ActivityNode _node;
     private readonly string _script;
     private (ActivityNode Node, string Key)[]? _activities;
 
-    public ScriptMentions(string script, ActivityNode node)
+    /// <summary>Reads a script.</summary>
+    /// <param name="script">Its text.</param>
+    /// <param name="node">The activity that it belongs to.</param>
+    /// <param name="isTemplate">Whether it is a template, which cannot ask for more while it runs.</param>
+    public ScriptMentions(string script, ActivityNode node, bool isTemplate = false)
     {
         _script = script;
         _node = node;
@@ -36,6 +41,9 @@ internal sealed class ScriptMentions
         Variables = [.. variables];
         ReadsOutputs = script.Contains("From", StringComparison.Ordinal) || script.Contains("getLastResult", StringComparison.Ordinal);
         ReadsLastResult = script.Contains("getLastResult", StringComparison.Ordinal);
+        ReadsConfiguration = script.Contains(isTemplate ? "Configuration" : "getConfig", StringComparison.Ordinal);
+        if (isTemplate && ReadsConfiguration)
+            Configuration = [.. ConfigurationName().Matches(script).Select(m => m.Groups["name"].Value).Distinct(StringComparer.Ordinal)];
         ReadsWorkflow = script.Contains("Workflow", StringComparison.Ordinal) || script.Contains("Correlation", StringComparison.Ordinal);
     }
 
@@ -49,6 +57,12 @@ internal sealed class ScriptMentions
 
     /// <summary>Whether the script may read ids or names of the workflow or the instance.</summary>
     public bool ReadsWorkflow { get; }
+
+    /// <summary>Whether the script may read the host's configuration.</summary>
+    public bool ReadsConfiguration { get; }
+
+    /// <summary>Names of the configuration that a template reads; scripts ask for theirs.</summary>
+    public string[] Configuration { get; } = [];
 
     /// <summary>Whether the script mentions a name, as it is or in Pascal case.</summary>
     public bool Mentions(string name) =>
@@ -74,6 +88,9 @@ internal sealed class ScriptMentions
 
         return _activities = [.. found];
     }
+
+    [GeneratedRegex("""\bConfiguration(?:\.(?<name>[\w-]+)|\[\s*(?<q>["'])(?<name>.*?)\k<q>\s*\])""")]
+    private static partial Regex ConfigurationName();
 
     private static System.Buffers.SearchValues<char> Identifier { get; } =
         System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$");

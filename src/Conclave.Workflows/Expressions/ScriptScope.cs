@@ -20,6 +20,12 @@ internal sealed class ScriptScope(ActivityContext context, ScriptMentions mentio
             WriteOutputs(writer);
         if (context.Arguments is { } arguments)
             WriteArguments(writer, arguments);
+        if (!mentions.ReadsConfiguration)
+            return;
+        writer.WriteStartObject("config"u8);
+        foreach (var name in mentions.Configuration)
+            WriteValue(writer, name, context.Host.GetConfiguration(name));
+        writer.WriteEndObject();
     }
 
     public async ValueTask<ScriptValue> CallAsync(string function, JsonElement arguments, CancellationToken cancellationToken)

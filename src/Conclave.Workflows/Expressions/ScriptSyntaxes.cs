@@ -47,9 +47,9 @@ public sealed class JavaScriptSyntax(ScriptRunnerPool runners) : IExpressionSynt
         }
 
         if (result.CorrelationIdSet)
-            context.Instance.CorrelationId = result.CorrelationId;
+            context.Instance.Correlate(result.CorrelationId);
         if (result.InstanceNameSet)
-            context.Instance.Name = result.InstanceName;
+            context.Instance.Rename(result.InstanceName);
         foreach (var (name, value) in result.Variables ?? new Dictionary<string, ScriptValue>())
             context.SetVariable(name, ScriptScope.ToWorkflowValue(value));
         return (ScriptScope.ToWorkflowValue(result.Value), result.Outcomes);
@@ -86,7 +86,7 @@ public sealed class LiquidSyntax(ScriptRunnerPool runners) : IExpressionSyntax
 
     private sealed class LiquidExpression(ScriptRunnerPool runners, string template, ExpressionSource source) : Expression
     {
-        private readonly ScriptMentions _mentions = new(template, source.Node);
+        private readonly ScriptMentions _mentions = new(template, source.Node, isTemplate: true);
 
         public override async ValueTask<object?> EvaluateAsync(ActivityContext context)
         {

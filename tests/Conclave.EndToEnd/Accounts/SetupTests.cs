@@ -56,7 +56,7 @@ public sealed class SetupTests
         (await later.GetAsync($"/setup?token={token}")).Is(410);
         Assert.DoesNotContain(third.Output, line => line.Contains("setup?token", StringComparison.Ordinal));
         await third.StopAsync();
-        ServerProcess.Remove(folder);
+        await ServerProcess.RemoveAsync(folder);
 
         async Task<Reply> SendAsync(string name, string password, string again)
         {

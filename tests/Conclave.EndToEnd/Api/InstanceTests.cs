@@ -61,11 +61,11 @@ public sealed class InstanceTests(SharedServer shared)
         var end = (await _server.CallAsync($"GET /api/instances/{id}/replay")).Is(200);
 
         Assert.Equal(journal.Select(j => (j.GetProperty("sequence").GetInt32(), j.Text("event"))), steps.Select(s => (s.GetProperty("sequence").GetInt32(), s.Text("event"))));
-        Assert.Equal("Cancelled", end.Text("subStatus"));
+        Assert.Equal("Cancelled", end.Json.Text("subStatus"));
         Assert.Equal(("cancel", "enough"), (end["operations"][0].Text("operation"), end["operations"][0].Text("reason")));
         var suspended = steps.Last(s => s.Text("event") == "Suspended");
         var then = (await _server.CallAsync($"GET /api/instances/{id}/replay?at={suspended.GetProperty("sequence").GetInt32()}")).Is(200);
-        Assert.Equal("Suspended", then.Text("subStatus"));
+        Assert.Equal("Suspended", then.Json.Text("subStatus"));
         Assert.Equal(1, then["counts"].GetProperty("waiting").GetInt32());
         Assert.Contains(then["open"].EnumerateArray(), e => e.Text("status") == "Waiting" && e.Text("activityId") == suspended.Text("activityId"));
         foreach (var bad in (string[])["?at=yesterday", "?at=99999999999999999999", "/steps?after=x", "/steps?limit=0"])

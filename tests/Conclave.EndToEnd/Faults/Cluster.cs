@@ -33,7 +33,7 @@ public sealed class Cluster : IAsyncLifetime
     {
         await Task.WhenAll(_servers.Where(s => s is not null).Select(s => s.DisposeAsync().AsTask()));
         foreach (var folder in _folders)
-            ServerProcess.Remove(folder);
+            await ServerProcess.RemoveAsync(folder);
         await Database.DisposeAsync();
     }
 

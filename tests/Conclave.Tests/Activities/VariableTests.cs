@@ -118,4 +118,13 @@ public sealed class VariableTests
 
         Assert.Equal(("Order 7", "o-7"), (run.Instance.Name, run.Instance.CorrelationId));
     }
+
+    [Theory]
+    [InlineData("SetName", "value", "name")]
+    [InlineData("Correlate", "correlationId", "correlation id")]
+    public async Task SetNameAndCorrelate_TooLongOrControlCharacters_Fault(string type, string input, string what)
+    {
+        (await TestRun.RunAsync(Json.Activity(type, "a", (input, Json.Literal(new string('x', 501)))))).Faulted($"The {what} has 501 characters");
+        (await TestRun.RunAsync(Json.Activity(type, "a", (input, Json.Literal("a\0b"))))).Faulted($"The {what} has control characters");
+    }
 }

@@ -35,6 +35,20 @@ public sealed class BadInputTests
         Assert.Equal(code, Problem(document).Code);
 
     [Theory]
+    [InlineData("[\"POST\"]", true)]
+    [InlineData("{\"POST\":true}", true)]
+    [InlineData("[]", false)]
+    [InlineData("{}", false)]
+    [InlineData("{\"typeName\":\"ICollection<String>\"}", false)]
+    [InlineData("{\"typeName\":\"Object\",\"expression\":{\"type\":\"Object\",\"value\":\"[\\\"POST\\\"]\"}}", false)]
+    public void Compile_BareListOrObjectForAnInput_Warns(string methods, bool warns)
+    {
+        var graph = Engine.Compile(Json.Read($$$"""{"root":{"type":"Elsa.HttpEndpoint","id":"a","version":1,"path":"x","supportedMethods":{{{methods}}}}}"""));
+
+        Assert.Equal(warns ? [("input.not_wrapped", "a", "supportedMethods", ProblemSeverity.Warning)] : [], graph.Problems.Select(p => (p.Code, p.ActivityId, p.Property, p.Severity)));
+    }
+
+    [Theory]
     [InlineData("{\"root\":null}")]
     [InlineData("{}")]
     public async Task Run_NoRoot_FinishesAtOnce(string document)

@@ -1,5 +1,6 @@
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
+using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Instances;
 
 namespace Conclave.Tests.Runtime;
@@ -174,6 +175,49 @@ public sealed class RuntimeTests : IAsyncLifetime
         await _host.WaitAsync(first.Instance.Id, WorkflowSubStatus.Finished);
         Assert.Equal(CommitOutcome.Stored, (await _host.StartAsync("only")).Outcome);
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Dispatch_SingletonThatRuns_IsNotStartedAndTheParentHearsIfItWaits(bool waits)
+    {
+        await PublishSingletonAsync();
+        await _host.PublishAsync($$"""
+            { "definitionId": "parent", "root": { "id": "call", "type": "Elsa.DispatchWorkflow", "version": 1, "workflowDefinitionId": "only", "waitForCompletion": {{(waits ? "true" : "false")}} } }
+            """);
+        var running = (await _host.StartAsync("only")).Instance.Id;
+
+        var id = await _host.EnqueueAsync("parent");
+
+        await _host.WaitAsync(id, waits ? WorkflowSubStatus.Faulted : WorkflowSubStatus.Finished);
+        if (waits)
+            Assert.Contains("activation strategy", Assert.Single((await _host.ReadAsync(id)).Incidents).Message, StringComparison.Ordinal);
+        Assert.Equal([running], (await _host.Runtime.Instances.ListAsync(TestRuntime.Tenant, new InstanceFilter { DefinitionId = "only" }, null, 10, default)).Select(i => i.Id));
+        Assert.Equal(0, (await _host.Runtime.Queue.GetStatsAsync(null, default)).Dead);
+    }
+
+    [Fact]
+    public async Task BulkDispatch_Singleton_StartsOneAndTheParentEnds()
+    {
+        await PublishSingletonAsync();
+        await _host.PublishAsync("""
+            { "definitionId": "parent", "root": { "id": "all", "type": "Elsa.BulkDispatchWorkflows", "version": 1, "workflowDefinitionId": "only",
+                "childFaulted": { "id": "missed", "type": "Elsa.WriteLine", "version": 1, "text": "missed" },
+                "items": { "typeName": "Object", "expression": { "type": "Object", "value": "[1,2,3]" } } } }
+            """);
+
+        var id = await _host.EnqueueAsync("parent");
+
+        await TestRuntime.UntilAsync(async () => (await _host.TraceAsync(id)).Count(t => t == "WriteLine:missed:Completed") == 2);
+        await _host.PublishEventAsync("Go");
+        await _host.WaitAsync(id, WorkflowSubStatus.Finished);
+        Assert.Single(await _host.Runtime.Instances.ListAsync(TestRuntime.Tenant, new InstanceFilter { ParentId = id }, null, 10, default));
+    }
+
+    private Task<StoredDefinition> PublishSingletonAsync() => _host.PublishAsync("""
+        { "definitionId": "only", "options": { "activationStrategyType": "Elsa.Workflows.Runtime.ActivationValidators.SingletonStrategy, Elsa.Workflows.Runtime" },
+          "root": { "id": "go", "type": "Elsa.Event", "version": 1, "eventName": "Go" } }
+        """);
 
     [Fact]
     public async Task LargeValue_IsKeptBesideTheInstanceAndGoneWithIt()

@@ -128,6 +128,8 @@ public sealed class DispatchWorkflow : Activity
     /// <inheritdoc/>
     public override ValueTask OnResumedAsync(ActivityContext context, Bookmark bookmark, object? input)
     {
+        if (input is ChildWorkflowResult { IsNotStarted: true })
+            throw new WorkflowException("workflow.not_started", $"{Node}: the workflow did not start, because its activation strategy allows no instance beside one that runs.");
         context.Set(Result, input is ChildWorkflowResult child ? ValueConverter.ToJson(child.Output) : input);
         context.Complete();
         return ValueTask.CompletedTask;
@@ -145,7 +147,7 @@ public sealed class DispatchWorkflow : Activity
         return new ChildWorkflowRequest(
             childId,
             definitionId,
-            string.IsNullOrEmpty(correlationId) ? null : correlationId,
+            string.IsNullOrEmpty(correlationId) ? null : InstanceText.Check("workflow.bad_correlation_id", "correlation id", correlationId),
             input,
             context.Instance.Id);
     }
@@ -194,7 +196,7 @@ public sealed class BulkDispatchWorkflows : Activity
     [Port]
     public ActivityNode? ChildCompleted { get; set; }
 
-    /// <summary>Runs for each workflow that faulted; <c>ChildInstanceId</c> tells which.</summary>
+    /// <summary>Runs for each workflow that faulted, or that its activation strategy did not let start; <c>ChildInstanceId</c> tells which.</summary>
     [Port]
     public ActivityNode? ChildFaulted { get; set; }
 
@@ -237,7 +239,7 @@ public sealed class BulkDispatchWorkflows : Activity
         if (context.Counter > 0)
             Wait(context);
         var child = input as ChildWorkflowResult;
-        var port = child?.SubStatus == WorkflowSubStatus.Faulted ? ChildFaulted : ChildCompleted;
+        var port = child is { SubStatus: WorkflowSubStatus.Faulted } or { IsNotStarted: true } ? ChildFaulted : ChildCompleted;
         if (port is not null)
             context.Schedule(port, 0, [new DynamicVariable("ChildInstanceId", child?.InstanceId)]);
         CompleteWhenDone(context);

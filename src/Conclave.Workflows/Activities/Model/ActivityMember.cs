@@ -61,7 +61,12 @@ internal abstract class InputMember(string name, InputAttribute attribute) : Act
     public override void Bind(ActivityConfiguration configuration, JsonElement value)
     {
         if (!WrappedValue.TryRead(value, out var wrapped))
+        {
+            if (WrappedValue.IsForgotten(value))
+                configuration.Problem("input.not_wrapped", $"The input is a bare {(value.ValueKind == JsonValueKind.Array ? "list" : "object")}, so that it counts as not set, as in Elsa. Write {{\"typeName\": …, \"expression\": {{\"type\": \"Object\", \"value\": …}}}}.", Name, ProblemSeverity.Warning);
             return;
+        }
+
         var source = configuration.CompileExpression(Name, wrapped);
         if (source.IsUnset)
             return;
@@ -183,6 +188,14 @@ internal readonly record struct WrappedValue(string Type, JsonElement Value)
                 return false;
         }
     }
+
+    /// <summary>Whether an author seems to mean a value that counts as unset: a list or an object with something in it, but no expression.</summary>
+    public static bool IsForgotten(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => value.GetArrayLength() > 0,
+        JsonValueKind.Object => value.GetPropertyCount() > 0 && !JsonShapes.TryGet(value, "typeName", out _) && !JsonShapes.TryGet(value, "expression", out _),
+        _ => false,
+    };
 
     /// <summary>Reads a bare expression: <c>{"type", "value"}</c>.</summary>
     public static bool TryReadExpression(JsonElement expression, out WrappedValue wrapped)

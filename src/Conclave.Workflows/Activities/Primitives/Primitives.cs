@@ -58,7 +58,7 @@ public sealed class SetName : Activity
     /// <inheritdoc/>
     public override ValueTask ExecuteAsync(ActivityContext context)
     {
-        context.Instance.Name = context.Get(Value);
+        context.Instance.Rename(context.Get(Value));
         context.Complete();
         return ValueTask.CompletedTask;
     }
@@ -75,7 +75,7 @@ public sealed class Correlate : Activity
     /// <inheritdoc/>
     public override ValueTask ExecuteAsync(ActivityContext context)
     {
-        context.Instance.CorrelationId = context.Get(CorrelationId);
+        context.Instance.Correlate(context.Get(CorrelationId));
         context.Complete();
         return ValueTask.CompletedTask;
     }

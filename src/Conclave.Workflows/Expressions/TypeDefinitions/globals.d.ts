@@ -66,6 +66,8 @@ declare function streamToBase64(stream: Bytes): string;
 declare function createEventTriggerUrl(eventName: string, lifetime?: TimeSpan | DateTime | DateTimeOffset | Date | string): string;
 /** The value of a secret. Needs a server that keeps secrets. */
 declare function getSecret(name: string): Promise<string | null>;
+/** A value of the server's settings under Workflows:Configuration; null when there is none. Needs a server. */
+declare function getConfig(name: string): string | null;
 
 /** What counts as bytes: the bytes themselves, or base64. */
 type Bytes = Uint8Array | ArrayBuffer | number[] | string | null;

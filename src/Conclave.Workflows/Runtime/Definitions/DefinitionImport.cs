@@ -93,6 +93,7 @@ public sealed class DefinitionImport(
         }
         catch (PostgresException exception) when (IsAboutTheContent(exception))
         {
+            store.ForgetConnections();
             return Refused(entry, new DefinitionProblem("import.not_storable",
                 $"The database does not take the workflow: {exception.MessageText} ({exception.SqlState}). Shorten its ids and name, and remove NUL characters from them."));
         }

@@ -142,21 +142,6 @@ public sealed partial class DefinitionStore
             yield return ReadDefinition(reader);
     }
 
-    /// <summary>Finds out again what the published version of a workflow starts on.</summary>
-    /// <returns>Whether a version is published.</returns>
-    public async Task<bool> ReindexAsync(string tenant, string definitionId, CancellationToken cancellationToken)
-    {
-        await using var connection = await database.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await LockAsync(connection, tenant, definitionId, cancellationToken);
-        if (await FindAsync(connection, "is_published", tenant, definitionId, cancellationToken) is not { } published)
-            return false;
-        await ReplaceTriggersAsync(connection, tenant, published.Definition, cancellationToken);
-        await NotifyAsync(connection, tenant, definitionId, cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
-        return true;
-    }
-
     /// <summary>The condition of a filter, with its parameters added.</summary>
     private static string Where(NpgsqlCommand command, string tenant, DefinitionFilter filter)
     {

@@ -185,6 +185,21 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     public void Operated(string operation, string actor, string? reason, string? details) => _operations.Add(new OperationWrite(
         Tenant, Instance.Id, Instance.Log.Sequence, operation, actor, reason, details, Instance.Time.GetUtcNow()));
 
+    /// <summary>Whether an instance may start beside those that run and those that the commit starts.</summary>
+    public async ValueTask<bool> MayStartAsync(InstanceCommit commit, WorkflowInstance child, CancellationToken cancellationToken)
+    {
+        if (Activation.GuardOf(Tenant, child) is not { } guard)
+            return true;
+        var isTaken = commit.Guards.Exists(g => g with { InstanceId = guard.InstanceId } == guard)
+            || await _runner.Instances.IsTakenAsync(guard, cancellationToken);
+        if (isTaken)
+            _runner.ChildNotStarted(Instance.Id, child);
+        return !isTaken;
+    }
+
+    /// <summary>The news that an instance which this one started has ended, or never began.</summary>
+    public NewWork ChildEnded(WorkflowInstance child) => NewWork.ChildEnded(Tenant, Instance.Id, Priority, InstanceRunner.Result(child));
+
     /// <summary>Replaces the instance by itself in another version.</summary>
     public void Replace(WorkflowInstance instance)
     {
@@ -299,7 +314,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             await AddCancelledChildrenAsync(commit, cancellationToken);
         var tellsParent = LoadedStatus == WorkflowStatus.Running && !Instance.IsParentTold;
         if (Instance.Status == WorkflowStatus.Finished && !IsNested && tellsParent && Instance.ParentInstanceId is { } parent)
-            commit.Work.Add(new NewWork(Tenant, parent, WorkKind.ChildEnded, Priority, null, WorkPayload.Of(InstanceRunner.Result(Instance))));
+            commit.Work.Add(NewWork.ChildEnded(Tenant, parent, Priority, InstanceRunner.Result(Instance)));
         // A burst that was stopped before its end, and that no work of the queue caused, is put there.
         else if (Instance.SubStatus == WorkflowSubStatus.Executing && Claimed.Count == 0)
             commit.Work.Add(new NewWork(Tenant, Instance.Id, WorkKind.Run, Priority, IsInterrupted ? Instance.Time.GetUtcNow() + Pause : null));

@@ -23,7 +23,7 @@ internal static class Effects
                 case WorkflowDispatched start:
                     // Many at once must not delay what somebody waits for.
                     var priority = dispatched[start.ActivityInstance] > 1 ? WorkPriority.P3 : burst.Priority;
-                    await AddChildAsync(commit, burst, start.Request, priority, cancellationToken);
+                    await AddChildAsync(commit, burst, start, priority, cancellationToken);
                     break;
                 case TaskRequested:
                     // The bookmark is the task: it is listed and completed by its id.
@@ -35,11 +35,20 @@ internal static class Effects
     }
 
     private static async ValueTask AddChildAsync(
-        InstanceCommit commit, DurableBurst parent, ChildWorkflowRequest request, WorkPriority priority, CancellationToken cancellationToken)
+        InstanceCommit commit, DurableBurst parent, WorkflowDispatched start, WorkPriority priority, CancellationToken cancellationToken)
     {
+        var request = start.Request;
         var graph = await parent.Workflows.FindPublishedAsync(request.DefinitionId, cancellationToken)
             ?? throw new WorkflowException("workflow.not_found", $"No published workflow has the definition id '{request.DefinitionId}'.");
         var child = parent.Workflows.Engine.CreateInstance(graph, InstanceRunner.StartOf(request, parent.Instance));
-        InstanceRunner.AddPending(commit, parent.Tenant, child, priority, null);
+        if (await parent.MayStartAsync(commit, child, cancellationToken))
+        {
+            InstanceRunner.AddPending(commit, parent.Tenant, child, priority, null);
+            return;
+        }
+
+        // As a workflow that somebody starts: it does not start, and an activity that waits for it hears so.
+        if (start.BookmarkName is not null)
+            commit.Work.Add(parent.ChildEnded(child));
     }
 }

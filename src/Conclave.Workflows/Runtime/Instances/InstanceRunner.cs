@@ -328,6 +328,9 @@ public sealed partial class InstanceRunner
             commit.Guards.Add(guard);
     }
 
+    internal void ChildNotStarted(string parentId, WorkflowInstance child) =>
+        LogChildNotStarted(parentId, child.Id, child.Graph.Definition.DefinitionId);
+
     internal void Begin(DurableBurst burst) => _running[burst] = true;
 
     internal void End(DurableBurst burst) => _running.TryRemove(burst, out _);
@@ -498,6 +501,9 @@ public sealed partial class InstanceRunner
 
     [LoggerMessage(2301, LogLevel.Warning, "The lease of instance {InstanceId} of tenant {Tenant} ran out and somebody else has taken it; its burst is stopped here.")]
     private partial void LogLost(string instanceId, string tenant);
+
+    [LoggerMessage(2302, LogLevel.Information, "Instance {ParentId} did not start instance {InstanceId}: the activation strategy of workflow {DefinitionId} allows none beside one that runs.")]
+    private partial void LogChildNotStarted(string parentId, string instanceId, string definitionId);
 }
 
 /// <summary>An instance with everything that belongs to it, to be stored elsewhere.</summary>

@@ -138,6 +138,15 @@ public sealed partial class InstanceStore(NpgsqlDataSource database)
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
+    /// <summary>Whether an instance waits at a bookmark.</summary>
+    internal async Task<bool> IsWaitingAsync(string tenant, string id, int bookmark, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select exists (select from conclave.bookmark where tenant = $1 and instance_id = $2 and number = $3)");
+        Add(command.Parameters, tenant, id);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = bookmark });
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
     /// <summary>Lists what waits for a stimulus of a name, oldest first.</summary>
     /// <param name="tenant">Whose.</param>
     /// <param name="name">Name of the stimulus.</param>
@@ -148,18 +157,22 @@ public sealed partial class InstanceStore(NpgsqlDataSource database)
     public async Task<List<StoredBookmark>> FindWaitingAsync(
         string tenant, string name, BookmarkFilter filter, BookmarkCursor? after, int limit, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        // By key and for all: one statement for both would get one plan in the end, and read all that wait for one that does.
+        var byKey = filter.Key is null ? "b.hash is not null and $3::bytea is null" : "b.hash = $3";
+#pragma warning disable CA2100    // one of the two above
+        await using var command = database.CreateCommand($"""
             select b.instance_id, b.number, b.name, b.activity_id, b.payload, b.due_at, b.created_at, i.definition_id
               from conclave.bookmark b
               join conclave.workflow_instance i on i.tenant = b.tenant and i.id = b.instance_id
              where b.tenant = $1 and b.name = $2
-               and ($3::bytea is null or b.hash = $3)
+               and {byKey}
                and ($4::text is null or b.instance_id = $4)
                and ($5::text is null or i.correlation_id = $5)
                and ($6::timestamptz is null or (b.created_at, b.instance_id, b.number) > ($6, $7, $8))
              order by b.created_at, b.instance_id, b.number
              limit $9
             """);
+#pragma warning restore CA2100
         Add(command.Parameters, tenant, name);
         command.Parameters.AddBytes(filter.Key);
         command.Parameters.AddText(filter.InstanceId);

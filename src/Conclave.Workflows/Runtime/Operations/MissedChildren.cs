@@ -38,8 +38,7 @@ internal static class MissedChildren
             foreach (var held in ended)
             {
                 var (instance, _) = await runner.ReadAsync(held, cancellationToken);
-                parent.FollowUp.Add(new NewWork(
-                    parent.Tenant, parent.Instance.Id, WorkKind.ChildEnded, parent.Priority, null, WorkPayload.Of(InstanceRunner.Result(instance))));
+                parent.FollowUp.Add(parent.ChildEnded(instance));
             }
         }
     }

@@ -161,14 +161,15 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             Port = _options.Port switch { null when socket => null, null or 0 => FreePort(), var port => port };
             _folder.WriteSettings(Settings(socket));
             ConnectionString = Connection(socket, password);
+            var before = _folder.RecentLog().Text;
             var left = Math.Max(1, (int)Math.Ceiling((deadline - DateTime.UtcNow).TotalSeconds));
             var result = await _tools.RunAsync(_binaries.Control,
                 ["start", "--wait", "--silent", "--timeout", left.ToString(CultureInfo.InvariantCulture),
                     "--pgdata", _folder.Data, "--log", _folder.StartLog], cancellationToken);
             if (result.ExitCode == 0) return;
 
-            var said = result.Output + _folder.RecentLog().Text;
-            var otherPort = _options.Port is null or 0 && PostgresFailure.IsPortTaken(said) && attempt < PortAttempts;
+            var said = result.Output + await ReadReasonAsync(before, cancellationToken);
+            var otherPort = _options.Port is null or 0 && PostgresFailure.IsPortTaken(said, Port) && attempt < PortAttempts;
             var stillEnding = PostgresFailure.IsOldServerEnding(said) && DateTime.UtcNow < deadline;
             if (!otherPort && !stillEnding)
                 throw PostgresFailure.NotStarted(_folder, _account, Port, result.Output, _options);
@@ -177,6 +178,14 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             waited = true;
             await Task.Delay(TimeSpan.FromMilliseconds(200), cancellationToken);
         }
+    }
+
+    /// <summary>What the server wrote before it ended. A process of its own writes the log, and may come to it later.</summary>
+    private async Task<string> ReadReasonAsync(string before, CancellationToken cancellationToken)
+    {
+        for (var left = 20; left > 0 && _folder.RecentLog().Text == before; left--)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), cancellationToken);
+        return _folder.RecentLog().Text;
     }
 
     private async Task StopAsync()

@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Conclave.Workflows.Runtime.Postgres;
 
 /// <summary>Tells from PostgreSQL's own words why it did not start, and what to do about it.</summary>
@@ -9,9 +12,10 @@ internal static class PostgresFailure
         text.Contains("Disk quota exceeded", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Whether another program listens on the port.</summary>
-    public static bool IsPortTaken(string text) =>
+    public static bool IsPortTaken(string text, int? port) =>
         text.Contains("Address already in use", StringComparison.Ordinal) ||
-        text.Contains("could not bind", StringComparison.Ordinal);
+        text.Contains("could not bind", StringComparison.Ordinal) ||
+        (port is { } number && IsPortTaken(number));
 
     /// <summary>Whether sessions of a killed server still run; they end by themselves when they notice.</summary>
     public static bool IsOldServerEnding(string text) =>
@@ -39,7 +43,7 @@ internal static class PostgresFailure
                 $"PostgreSQL in '{folder.Root}' was not ready after {options.StartTimeout}; it may still be recovering " +
                 $"from a crash. Raise Postgres:StartTimeout and start again. Log: {file}\n{log}");
         }
-        if (IsPortTaken(all) && port is not null)
+        if (port is not null && IsPortTaken(all, port))
         {
             return new EmbeddedPostgresException("postgres.port_taken",
                 $"Port {port} on 127.0.0.1 is taken by another program. Stop that program, or set Postgres:Port to another " +
@@ -67,6 +71,21 @@ internal static class PostgresFailure
         "postgres.start_failed",
         $"PostgreSQL in '{folder.Root}' started but refused to work: {exception.Message} If it is about the password, the " +
         "file 'password' there is not the one of this database. " + $"Log: {folder.RecentLog().File}", exception);
+
+    // On a busy machine the log does not say it yet.
+    private static bool IsPortTaken(int port)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, port);
+        try
+        {
+            listener.Start();
+            return false;
+        }
+        catch (SocketException exception)
+        {
+            return exception.SocketErrorCode == SocketError.AddressAlreadyInUse;
+        }
+    }
 
     private static bool IsDenied(string text) =>
         text.Contains("Permission denied", StringComparison.OrdinalIgnoreCase) ||

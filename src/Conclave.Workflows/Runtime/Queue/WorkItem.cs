@@ -1,3 +1,4 @@
+using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Instances;
 
 namespace Conclave.Workflows.Runtime.Queue;
@@ -84,7 +85,12 @@ public sealed record NewWork(
     WorkPriority Priority = WorkPriority.P2,
     DateTimeOffset? DueAt = null,
     byte[]? Payload = null,
-    int Bookmark = 0);
+    int Bookmark = 0)
+{
+    /// <summary>Tells a parent how a child stands.</summary>
+    internal static NewWork ChildEnded(string tenant, string parentId, WorkPriority priority, ChildWorkflowResult child) =>
+        new(tenant, parentId, WorkKind.ChildEnded, priority, null, WorkPayload.Of(child));
+}
 
 /// <summary>Work that is put in the queue by whoever does it already, so that it is found when its process dies.</summary>
 /// <param name="Id">Id of the item.</param>

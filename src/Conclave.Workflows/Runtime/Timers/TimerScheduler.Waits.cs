@@ -37,16 +37,19 @@ public sealed partial class TimerScheduler
         return await wait.IsStored.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Forgets a wait; one that nobody forgets finds its bookmark gone.</summary>
-    /// <returns>Whether it was scheduled here.</returns>
-    public async Task<bool> CancelAsync(string tenant, string instanceId, int bookmarkNumber, CancellationToken cancellationToken) =>
-        _scheduler is { } scheduler && await scheduler.UnscheduleJob(TimerKeys.Wait(tenant, instanceId, bookmarkNumber), cancellationToken);
-
+    /// <summary>Wakes an instance, unless it has stopped waiting meanwhile: nobody takes its timer back, which would cost every commit a look.</summary>
     internal async ValueTask ResumeAsync(IJobExecutionContext context, CancellationToken cancellationToken)
     {
         var data = context.MergedJobDataMap;
         var work = WorkOf(Text(data, TimerKeys.Tenant), Text(data, TimerKeys.Instance), (int)Number(data, TimerKeys.Bookmark), Time(data));
-        await RetryAsync(() => _runner.Queue.EnqueueAsync([work], cancellationToken), context.JobDetail.Key, cancellationToken);
+        await RetryAsync(
+            async () =>
+            {
+                if (await _runner.Instances.IsWaitingAsync(work.Tenant, work.InstanceId, work.Bookmark, cancellationToken))
+                    await _runner.Queue.EnqueueAsync([work], cancellationToken);
+            },
+            context.JobDetail.Key,
+            cancellationToken);
     }
 
     /// <summary>Stores what workers ask for meanwhile in one transaction: they wait for each other in Quartz's lock otherwise.</summary>

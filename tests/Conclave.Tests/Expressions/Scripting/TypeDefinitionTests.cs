@@ -85,7 +85,7 @@ public sealed class TypeDefinitionTests(ScriptPool scripts)
     [Fact]
     public async Task Globals_AreExactlyWhatTheRunnerOffers()
     {
-        var names = JsonElement.Parse(await scripts.Pool.ValueAsync("Object.getOwnPropertyNames(globalThis).filter(n => typeof globalThis[n] === 'function')"))
+        var names = JsonElement.Parse(await scripts.Pool.ValueAsync("Object.getOwnPropertyNames(globalThis).filter(n => typeof globalThis[n] === 'function')", """{ "config": {} }"""))
             .EnumerateArray().Select(n => n.GetString()!).Where(n => char.IsLower(n[0])).Except(PlainJavaScript);
 
         Assert.Equal(TypeDefinitions.GlobalFunctions.Order(StringComparer.Ordinal), names.Order(StringComparer.Ordinal));

@@ -41,7 +41,7 @@ public sealed class LongWaitTests : TimerTests
     }
 
     [Fact]
-    public async Task Schedule_TwiceAndManyAtOnce_IsOneTriggerEachThatCanBeCancelled()
+    public async Task Schedule_TwiceAndManyAtOnce_IsOneTriggerEach()
     {
         var timers = (await StartAsync()).Runtime.Timers!;
         var due = DateTimeOffset.UtcNow.AddYears(500);
@@ -49,9 +49,6 @@ public sealed class LongWaitTests : TimerTests
         await Task.WhenAll(Enumerable.Range(0, 60).Select(i => timers.ScheduleAsync(TestRuntime.Tenant, "far", i % 30, due, default)));
 
         Assert.Equal(30, await WaitsAsync());
-        Assert.True(await timers.CancelAsync(TestRuntime.Tenant, "far", 7, default));
-        Assert.False(await timers.CancelAsync(TestRuntime.Tenant, "far", 7, default));
-        Assert.Equal(29, await WaitsAsync());
     }
 
     [Fact]
