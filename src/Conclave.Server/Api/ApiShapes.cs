@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Replay;
 
 namespace Conclave.Server.Api;
 
@@ -164,7 +165,7 @@ internal sealed record IncidentShape(
     string ActivityId, string ActivityNodeId, string ActivityType, int ActivityInstance, string Message, string? Exception, DateTimeOffset Timestamp);
 
 /// <summary>What an activity or a person did. Operations of people have operation, actor, reason and details; the others the rest.</summary>
-internal sealed record JournalEntryShape(long Sequence, DateTimeOffset Timestamp, string Event)
+internal record JournalEntryShape(long Sequence, DateTimeOffset Timestamp, string Event)
 {
     public string ActivityId { get; init; } = "";
 
@@ -194,6 +195,76 @@ internal sealed record JournalEntryShape(long Sequence, DateTimeOffset Timestamp
 
     public string? Details { get; init; }
 }
+
+/// <summary>An instance as it stood at a point of its journal.</summary>
+/// <param name="InstanceId">The instance.</param>
+/// <param name="Position">Number of the last event that is in; -1 before the first.</param>
+/// <param name="Timestamp">When the last event or operation was.</param>
+/// <param name="FirstPosition">Number of the first event that the journal still has.</param>
+/// <param name="DefinitionVersionId">The version that it ran.</param>
+/// <param name="Version">Number of that version; null when it was deleted.</param>
+/// <param name="SubStatus">How it stood.</param>
+/// <param name="Counts">Executions of activities.</param>
+/// <param name="Activities">Activities that had begun.</param>
+/// <param name="Open">Executions that were running, waiting or faulted, at most 1,000.</param>
+/// <param name="OpenCount">How many there were.</param>
+/// <param name="Variables">Variables, with the execution whose they are.</param>
+/// <param name="Output">Outputs of the workflow.</param>
+/// <param name="Operations">What people had done.</param>
+internal sealed record ReplayShape(
+    string InstanceId,
+    long Position,
+    DateTimeOffset? Timestamp,
+    long FirstPosition,
+    string? DefinitionVersionId,
+    int? Version,
+    WorkflowSubStatus SubStatus,
+    ReplayCountsShape Counts,
+    IReadOnlyList<ReplayActivityShape> Activities,
+    IReadOnlyList<ReplayExecutionShape> Open,
+    int OpenCount,
+    IReadOnlyList<ReplayValueShape> Variables,
+    IReadOnlyList<ReplayValueShape> Output,
+    IReadOnlyList<JournalEntryShape> Operations);
+
+/// <summary>How many executions stood so.</summary>
+internal sealed record ReplayCountsShape(int Running, int Waiting, int Completed, int Faulted, int Canceled);
+
+/// <summary>An activity with its newest execution.</summary>
+internal sealed record ReplayActivityShape(
+    string ActivityId,
+    string NodeId,
+    string? ActivityType,
+    string? ActivityName,
+    ReplayStatus Status,
+    ReplayCountsShape Counts,
+    int ActivityInstance,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? EndedAt,
+    JsonObject Inputs,
+    JsonObject Outputs,
+    IReadOnlyList<string>? Outcomes)
+{
+    public ThrownShape Exception { get; init; } = null!;
+}
+
+/// <summary>An execution that had not ended.</summary>
+internal sealed record ReplayExecutionShape(
+    int ActivityInstance, int ParentInstance, string ActivityId, string NodeId, ReplayStatus Status, DateTimeOffset? StartedAt);
+
+/// <summary>A variable, or without activityInstance an output of the workflow.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="IsKnown">Whether the journal has the value.</param>
+/// <param name="Value">The value; null when it is not known.</param>
+internal sealed record ReplayValueShape(string Name, bool IsKnown, JsonElement Value)
+{
+    public int ActivityInstance { get; init; }
+}
+
+/// <summary>What happened, and how the instance stood then.</summary>
+internal sealed record ReplayStepShape(
+    long Sequence, DateTimeOffset Timestamp, string Event, WorkflowSubStatus SubStatus, ReplayCountsShape Counts, IReadOnlyList<ReplayValueShape> Changes)
+    : JournalEntryShape(Sequence, Timestamp, Event);
 
 /// <summary>An exception.</summary>
 internal sealed record ThrownShape(string Type, string Message);

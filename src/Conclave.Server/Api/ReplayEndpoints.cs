@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Replay;
 
 namespace Conclave.Server.Api;
@@ -10,8 +11,12 @@ internal static class ReplayEndpoints
 {
     public static void Map(RouteGroupBuilder group)
     {
-        group.MapGet("/{id}/replay", GetAsync).RequirePermission(Permissions.ReadInstances);
-        group.MapGet("/{id}/replay/steps", StepsAsync).RequirePermission(Permissions.ReadInstances);
+        group.MapGet("/{id}/replay", GetAsync).RequirePermission(Permissions.ReadInstances)
+            .Describe("ReplayInstance", "Read how an instance stood at a point of its journal", o => o
+                .Query("at", "Number of an event, or a time; the end without it.").Answers<ReplayShape>());
+        group.MapGet("/{id}/replay/steps", StepsAsync).RequirePermission(Permissions.ReadInstances)
+            .Describe("ListReplaySteps", "Read what happened in an instance, and how it stood after each step", o => o
+                .Query<long>("after", "Steps after this number.").Pages().Answers<PageShape<ReplayStepShape>>());
     }
 
     private static async Task GetAsync(HttpContext context, string id)
