@@ -46,7 +46,7 @@ internal static class ReplayView
             foreach (var step in page.Member("items").Items())
             {
                 if (session.Screen.IsJson)
-                    Screen.Json(step);
+                    Screen.Json(JsonText.Node(step)!);
                 else
                     Step(session.Screen, step);
                 if (waits && Console.ReadLine() is null or "q")

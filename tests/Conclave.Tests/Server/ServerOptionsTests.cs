@@ -40,8 +40,8 @@ public sealed class ServerOptionsTests
         var options = Read(("Proxy:Known", "127.0.0.1, 10.0.0.0/8;::1"), ("Proxy:Known:0", "fd00::/8"));
 
         Assert.Equal(["127.0.0.1/32", "10.0.0.0/8", "::1/128", "fd00::/8"], options.KnownProxies.Select(n => n.ToString()));
-        var exception = Assert.Throws<ServerOptionsException>(() => Read(("Proxy:Known", "10.0.0.1/8 proxy.example.com 10.0.0.0/99")));
-        Assert.Equal(3, exception.Problems.Count);
+        var exception = Assert.Throws<ServerOptionsException>(() => Read(("Proxy:Known", "proxy.example.com 10.0.0.0/99")));
+        Assert.Equal(2, exception.Problems.Count);
         Assert.All(exception.Problems, p => Assert.StartsWith("Proxy:Known: '", p, StringComparison.Ordinal));
     }
 

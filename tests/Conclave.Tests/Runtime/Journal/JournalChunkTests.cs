@@ -84,7 +84,7 @@ public sealed class JournalChunkTests
 
     [Theory]
     [InlineData(0)]
-    [InlineData(3)]
+    [InlineData(4)]
     public void Read_UnknownFormat_IsRefused(byte format) =>
         Assert.Throws<InvalidDataException>(() => JournalChunk.Read(0, [format, 0, 0, 0], []));
 

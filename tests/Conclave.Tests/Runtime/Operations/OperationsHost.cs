@@ -61,7 +61,7 @@ public abstract class OperationsTest : IAsyncLifetime
         Assert.Equal(code, exception.Code);
         if (before is not null)
             Assert.Equal(before.State, await StateAsync(id));
-        Assert.Equal(operations, await DoneAsync(id));
+        Assert.Equal(operations.Select(o => o with { Notes = null }), (await DoneAsync(id)).Select(o => o with { Notes = null }));
         return exception;
     }
 
