@@ -15,7 +15,8 @@ export const read = async path => (await call(path)).json();
 
 export const save = async (model, publish = false) => (await (await call('workflow-definitions', { method: 'POST', body: { model, publish } })).json());
 
-async function reasonOf(response) {
+// What the server says is wrong, in its own words.
+export async function reasonOf(response) {
   if (response.status === 401) return 'You are signed out. Load the page again to sign in.';
   if (response.status === 403) return 'Your account does not have the right to do this.';
   const text = await response.text();

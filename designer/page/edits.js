@@ -1,5 +1,6 @@
 // Undo and redo. Studio saves every edit, so each answer of a save is a step that can be gone back to.
 import { save } from './api.js';
+import { readRightsOf } from './rights.js';
 
 const LongestHistory = 100;
 const savePath = /\/elsa\/api\/workflow-definitions\/?$/i;
@@ -9,23 +10,17 @@ const openPath = /\/elsa\/api\/workflow-definitions\/by-definition-id\/[^/?]+/i;
 const histories = new Map();
 let isGoing = false;
 
-export function watchSaves() {
-  const send = window.fetch.bind(window);
-  window.fetch = async (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : input, location.href);
-    const method = (init?.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase();
-    const response = await send(input, init);
-    if (response.ok && url.origin === location.origin) {
-      if (method === 'POST' && savePath.test(url.pathname)) remember(await bodyOf(response, answer => answer.workflowDefinition));
-      else if (method === 'GET' && openPath.test(url.pathname)) remember(await bodyOf(response, answer => answer));
-    }
-    return response;
-  };
+export async function rememberAnswer(method, path, response) {
+  if (!response?.ok) return;
+  if (method === 'POST' && savePath.test(path)) remember(await bodyOf(response, answer => answer.workflowDefinition));
+  else if (method === 'GET' && openPath.test(path)) remember(await bodyOf(response, answer => answer));
 }
 
 async function bodyOf(response, pick) {
   try {
-    return pick(await response.clone().json());
+    const definition = pick(await response.clone().json());
+    if (definition) readRightsOf(definition);
+    return definition;
   } catch {
     return undefined;
   }

@@ -6,3 +6,8 @@ export function showMessage(text, isError = false) {
   place.classList.toggle('is-error', isError);
   place.hidden = !text;
 }
+
+// What was said does not hold any more.
+export function takeBack(text) {
+  if (place.textContent === text) showMessage('');
+}

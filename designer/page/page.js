@@ -1,6 +1,10 @@
 // The page around Elsa Studio's elements: which one is shown, the way between them, and the tools that Studio lacks.
 import { showMessage } from './message.js';
-import { watchSaves } from './edits.js';
+import { watchAnswers } from './answers.js';
+import { rememberAnswer } from './edits.js';
+import { readIcons, watchActivities } from './icons.js';
+import { explainRefusals } from './refusals.js';
+import { readRights } from './rights.js';
 import { editorTools, listTools, instanceTools } from './tools.js';
 
 const view = document.getElementById('view');
@@ -8,10 +12,14 @@ const endpoint = `${location.origin}/elsa/api`;
 let shown = null;
 let showing = 0;
 
+// Once this one is defined, all are.
+const lastElement = 'elsa-workflow-definition-editor';
+
 // A Blazor element that leaves the page is disposed of after a second; another one before that would find its overlays taken.
 const DisposeMilliseconds = 1200;
 
-watchSaves();
+watchAnswers(rememberAnswer, readRights, readIcons, explainRefusals);
+watchActivities(view);
 
 function element(name, attributes, callbacks) {
   const created = document.createElement(name);
@@ -55,8 +63,11 @@ const sections = [
 
 const pathOf = () => location.pathname.replace(/^\/designer\/?/, '');
 
-export function go(path) {
-  history.pushState(null, '', `/designer/${path}`);
+export function go(path, isReplacing = false) {
+  const address = `/designer/${path}`;
+  // Studio keeps the address itself and builds its queries on it: it has to hear of every change.
+  if (customElements.get(lastElement)) Blazor.navigateTo(address, { replaceHistoryEntry: isReplacing });
+  else history[isReplacing ? 'replaceState' : 'pushState'](null, '', address);
   render();
 }
 
@@ -70,8 +81,7 @@ function render() {
   // Studio's own links name an instance's page in another way.
   const instance = /^workflows\/instances\/([^/]+)\/view$/.exec(path);
   if (instance) {
-    history.replaceState(null, '', `/designer/instances/${instance[1]}`);
-    return render();
+    return go(`instances/${instance[1]}`, true);
   }
   if (path === shown) return;
   const found = sections.map(section => ({ section, match: section.path.exec(path) })).find(one => one.match);
@@ -97,6 +107,8 @@ async function show(create) {
     view.replaceChildren(Object.assign(document.createElement('p'), { className: 'page-loading', textContent: 'Loading…' }));
     await new Promise(resolve => setTimeout(resolve, DisposeMilliseconds));
   }
+  // What is set on an element before Studio has defined it is lost, its callbacks too.
+  await customElements.whenDefined(lastElement);
   // Only the last of several that were asked for meanwhile.
   if (turn === showing) view.replaceChildren(create());
 }

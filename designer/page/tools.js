@@ -5,6 +5,7 @@ import { compare } from './compare.js';
 import { canGo, goTo, onTopOf } from './edits.js';
 import { editJson, newest, textOf } from './json.js';
 import { showMessage } from './message.js';
+import { mayWrite } from './rights.js';
 
 const path = id => `workflows/${encodeURIComponent(id)}`;
 
@@ -44,7 +45,7 @@ async function upload(reload) {
 }
 
 export const listTools = ({ go, reload }) => [
-  { label: 'Upload', title: 'Upload workflows: JSON files or zip archives', run: () => upload(reload) },
+  { label: 'Upload', title: 'Upload workflows: JSON files or zip archives', enabled: mayWrite, run: () => upload(reload) },
   {
     label: 'Download all', title: 'Download the newest version of every workflow as a zip archive',
     run: async () => {
@@ -55,7 +56,7 @@ export const listTools = ({ go, reload }) => [
     },
   },
   {
-    label: 'Paste', title: 'Make a workflow of JSON text',
+    label: 'Paste', title: 'Make a workflow of JSON text', enabled: mayWrite,
     run: async () => {
       const pasted = await askForText('Paste a workflow', 'Create');
       if (pasted?.root) await create(pasted, go);
@@ -65,8 +66,8 @@ export const listTools = ({ go, reload }) => [
 ];
 
 export const editorTools = (id, { go, reload }) => [
-  { label: 'Undo', title: 'Undo the last change that was saved', enabled: () => canGo(id, -1), run: () => goTo(id, -1).then(reload) },
-  { label: 'Redo', enabled: () => canGo(id, 1), run: () => goTo(id, 1).then(reload) },
+  { label: 'Undo', title: 'Undo the last change that was saved', enabled: () => mayWrite() && canGo(id, -1), run: () => goTo(id, -1).then(reload) },
+  { label: 'Redo', enabled: () => mayWrite() && canGo(id, 1), run: () => goTo(id, 1).then(reload) },
   { label: 'JSON', title: 'Read and change the workflow as JSON', run: async () => { if (await editJson(id)) reload(); } },
   { label: 'Compare', title: 'Compare two versions', run: () => compare(id) },
   {
@@ -79,7 +80,7 @@ export const editorTools = (id, { go, reload }) => [
     },
   },
   {
-    label: 'Paste', title: 'Paste activities into this workflow, or a workflow as a new one',
+    label: 'Paste', title: 'Paste activities into this workflow, or a workflow as a new one', enabled: mayWrite,
     run: async () => {
       const pasted = await askForText('Paste', 'Paste');
       if (!pasted) return;
@@ -89,7 +90,7 @@ export const editorTools = (id, { go, reload }) => [
       reload();
     },
   },
-  { label: 'Duplicate', title: 'Make a copy of this workflow', run: async () => create(await newest(id), go) },
+  { label: 'Duplicate', title: 'Make a copy of this workflow', enabled: mayWrite, run: async () => create(await newest(id), go) },
   {
     label: 'Download', title: 'Download the newest version as a file',
     run: async () => {

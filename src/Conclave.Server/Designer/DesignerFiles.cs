@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.StaticFiles;
 
@@ -16,13 +17,20 @@ internal sealed record DesignerFile(string FullPath, string ContentType, string 
 /// <summary>The files of the page and of Elsa Studio: beside the program when it was published, else where the build found them.</summary>
 internal sealed partial class DesignerFiles
 {
-    private DesignerFiles(string page, FrozenDictionary<string, DesignerFile> byPath)
+    private const string PagePrefix = "page/";
+
+    private DesignerFiles(string page, Dictionary<string, DesignerFile> byPath)
     {
-        ByPath = byPath;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var file in Directory.EnumerateFiles(page).Order(StringComparer.Ordinal))
             hash.AppendData(File.ReadAllBytes(file));
+        foreach (var (path, file) in byPath.Where(f => !f.Value.IsImmutable).OrderBy(f => f.Key, StringComparer.Ordinal))
+            hash.AppendData(Encoding.UTF8.GetBytes($"{path} {file.ETag}\n"));
         Version = Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 6));
+        // The page's modules name each other relatively: under a folder that changes with the version they can all be kept for good.
+        ByPath = byPath.Concat(byPath.Where(f => f.Key.StartsWith(PagePrefix, StringComparison.Ordinal))
+            .Select(f => KeyValuePair.Create($"{PagePrefix}{Version}/{f.Key[PagePrefix.Length..]}", f.Value with { IsImmutable = true })).ToList())
+            .ToFrozenDictionary(StringComparer.Ordinal);
         Page = File.ReadAllText(Path.Combine(page, "index.html")).Replace("VERSION", Version, StringComparison.Ordinal);
     }
 
@@ -32,7 +40,7 @@ internal sealed partial class DesignerFiles
     /// <summary>The page's HTML.</summary>
     public string Page { get; }
 
-    /// <summary>Changes with the page's files.</summary>
+    /// <summary>Changes with the files whose names do not change with them.</summary>
     public string Version { get; }
 
     /// <summary>Finds the files; null when they are not installed.</summary>
@@ -46,8 +54,8 @@ internal sealed partial class DesignerFiles
             return null;
         var files = new Dictionary<string, DesignerFile>(StringComparer.Ordinal);
         Add(files, studio, "");
-        Add(files, page, "page/");
-        return new DesignerFiles(page, files.ToFrozenDictionary(StringComparer.Ordinal));
+        Add(files, page, PagePrefix);
+        return new DesignerFiles(page, files);
     }
 
     private static void Add(Dictionary<string, DesignerFile> files, string folder, string prefix)
@@ -73,7 +81,7 @@ internal sealed partial class DesignerFiles
         }
     }
 
-    /// <summary>Names such as <c>dotnet.native.b6l13xorvf.js</c> come from the content.</summary>
-    [GeneratedRegex(@"\.[a-z0-9]{10}\.(bundle\.scp\.css|[a-z]+)$")]
+    /// <summary>Names such as <c>dotnet.native.b6l13xorvf.js</c> and Monaco's <c>editor.api-i0YVFWkl.js</c> come from the content.</summary>
+    [GeneratedRegex(@"\.[a-z0-9]{10}\.(bundle\.scp\.css|[a-z]+)$|-[A-Za-z0-9_-]{8}\.js$")]
     private static partial Regex Fingerprint();
 }

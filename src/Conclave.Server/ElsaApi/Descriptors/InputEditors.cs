@@ -92,7 +92,8 @@ internal static class InputEditors
         writer.WriteStartObject("code-editor");
         if (language is not null)
             writer.WriteString("language", language);
-        writer.WriteString("editorHeight", "Large");
+        // Large. Studio 3.8.2 reads this enum as a number only.
+        writer.WriteNumber("editorHeight", 1);
         writer.WriteEndObject();
     }
 }
