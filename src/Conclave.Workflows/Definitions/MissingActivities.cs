@@ -6,25 +6,94 @@ using Conclave.Workflows.Execution;
 namespace Conclave.Workflows.Definitions;
 
 /// <summary>
-/// Activities whose type is not installed, as Elsa shows them to designers: a placeholder that holds the original as text. Stored
-/// definitions keep the originals, so that nothing has to be brought back once the type is there.
+/// Activities whose type is not installed, as Elsa shows them to designers: a placeholder that holds the original as text. Those whose type is there in
+/// other versions only are shown in the version that runs instead, because designers fail over one that has no descriptor. Stored definitions keep the
+/// originals, so that nothing has to be brought back once the type is there.
 /// </summary>
 public static class MissingActivities
 {
     private const string Original = "originalActivityJson";
+    private const string OriginalVersion = "Conclave:TypeVersion";
+    // Designers leave an input alone that nobody has edited, and write a new one without this member otherwise.
+    private const string OriginalInput = "Conclave:Input";
 
     private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 512 };
 
-    /// <summary>The activities with a placeholder for each whose type the engine does not know.</summary>
-    public static JsonElement Hide(JsonElement root, WorkflowEngine engine) => Replace(root, activity => IsUnknown(activity, engine) ? Placeholder(activity) : null);
+    /// <summary>
+    /// The activities with a placeholder for each whose type the engine does not know, with the versions that it has, and with each input that is no
+    /// expression as what it counts as: a literal, or unset.
+    /// </summary>
+    public static JsonElement Hide(JsonElement root, WorkflowEngine engine) => Replace(root, new Change(
+        activity => IsUnknown(activity, engine) ? Placeholder(activity) : null,
+        activity => FindDifferences(activity, engine)));
 
     /// <summary>The activities with the original for each placeholder; what people changed around it stays: its place, name and connections.</summary>
-    public static JsonElement Restore(JsonElement root) => Replace(root, FindOriginal);
+    public static JsonElement Restore(JsonElement root) => Replace(root, new Change(FindOriginal, FindOriginals));
 
     private static bool IsUnknown(JsonElement activity, WorkflowEngine engine)
     {
         var type = JsonShapes.GetString(activity, "type") ?? "";
         return type.Length > 0 && engine.Catalog.Find(type) is null && engine.Library.FindForActivity(activity, type, VersionOf(activity)) is null;
+    }
+
+    private static Action<JsonObject>? FindDifferences(JsonElement activity, WorkflowEngine engine)
+    {
+        var version = FindOtherVersion(activity, engine);
+        var inputs = engine.Catalog.Find(JsonShapes.GetString(activity, "type") ?? "", VersionOf(activity))?.Descriptor.Inputs ?? [];
+        var bare = inputs.Where(i => i.IsWrapped).Select(i => (Name: JsonNamingPolicy.CamelCase.ConvertName(i.Name), i.TypeName))
+            .Where(i => activity.TryGetProperty(i.Name, out var value) && IsBare(value))
+            .ToList();
+        if (version is null && bare.Count == 0)
+            return null;
+        return copy =>
+        {
+            if (version is { } shown)
+                ShowVersion(copy, shown, VersionOf(activity));
+            foreach (var (name, typeName) in bare)
+            {
+                var original = copy[name]!.DeepClone();
+                var value = original is JsonValue ? original.DeepClone() : null;
+                copy[name] = new JsonObject { ["typeName"] = typeName, ["expression"] = new JsonObject { ["type"] = "Literal", ["value"] = value }, [OriginalInput] = original };
+            }
+        };
+    }
+
+    /// <summary>The version that runs instead of the one that the activity names; null when it is that one.</summary>
+    private static int? FindOtherVersion(JsonElement activity, WorkflowEngine engine)
+    {
+        var type = JsonShapes.GetString(activity, "type") ?? "";
+        var named = VersionOf(activity);
+        var version = engine.Catalog.Find(type, named)?.Descriptor.Version ?? engine.Library.FindForActivity(activity, type, named)?.Version;
+        return version == named ? null : version;
+    }
+
+    private static bool IsBare(JsonElement value) => value.ValueKind == JsonValueKind.Object ? !WrappedValue.TryRead(value, out _) : value.ValueKind != JsonValueKind.Null;
+
+    private static void ShowVersion(JsonObject activity, int version, int named)
+    {
+        activity["version"] = version;
+        if (activity["customProperties"] is not JsonObject)
+            activity["customProperties"] = new JsonObject();
+        activity["customProperties"]![OriginalVersion] = named;
+    }
+
+    /// <summary>Takes back what <see cref="FindDifferences"/> changed.</summary>
+    private static Action<JsonObject>? FindOriginals(JsonElement activity)
+    {
+        var bare = activity.EnumerateObject().Where(p => p.Value.ValueKind == JsonValueKind.Object && p.Value.TryGetProperty(OriginalInput, out _)).Select(p => p.Name).ToList();
+        int? named = activity.TryGetProperty("customProperties"u8, out var custom) && custom.ValueKind == JsonValueKind.Object
+            && custom.TryGetProperty(OriginalVersion, out var version) && version.ValueKind == JsonValueKind.Number && version.TryGetInt32(out var number) ? number : null;
+        if (named is null && bare.Count == 0)
+            return null;
+        return copy =>
+        {
+            foreach (var name in bare)
+                copy[name] = copy[name]![OriginalInput]?.DeepClone();
+            if (named is null)
+                return;
+            copy["version"] = named;
+            copy["customProperties"]!.AsObject().Remove(OriginalVersion);
+        };
     }
 
     private static int VersionOf(JsonElement activity) =>
@@ -84,11 +153,11 @@ public static class MissingActivities
     }
 
     /// <summary>The same tree with other activities in some places; the tree itself when there are none, which is the rule.</summary>
-    private static JsonElement Replace(JsonElement root, Func<JsonElement, JsonNode?> other)
+    private static JsonElement Replace(JsonElement root, Change change)
     {
         try
         {
-            return Within(root, isChild: true, other) is { } changed ? JsonElement.Parse(changed.ToJsonString(), Deep) : root;
+            return Within(root, isChild: true, change) is { } changed ? JsonElement.Parse(changed.ToJsonString(), Deep) : root;
         }
         catch (Exception exception) when (exception is ArgumentException or JsonException)
         {
@@ -98,34 +167,37 @@ public static class MissingActivities
     }
 
     /// <returns>The changed element; null when nothing in it changes.</returns>
-    private static JsonNode? Within(JsonElement element, bool isChild, Func<JsonElement, JsonNode?> other)
+    private static JsonNode? Within(JsonElement element, bool isChild, Change change)
     {
         if (element.ValueKind == JsonValueKind.Array)
-            return WithinArray(element, isChild, other);
+            return WithinArray(element, isChild, change);
         if (element.ValueKind != JsonValueKind.Object)
             return null;
-        if (ActivityJson.IsChild(element, isChild) && other(element) is { } replacement)
+        var isActivity = ActivityJson.IsChild(element, isChild);
+        if (isActivity && change.Replacement(element) is { } replacement)
             return replacement;
         JsonObject? changed = null;
         foreach (var property in element.EnumerateObject())
         {
             if (property.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array) || ActivityJson.IsOpaque(property)
-                || Within(property.Value, ActivityJson.HoldsActivities(property), other) is not { } value)
+                || Within(property.Value, ActivityJson.HoldsActivities(property), change) is not { } value)
                 continue;
             changed ??= JsonObject.Create(element)!;
             changed[property.Name] = value;
         }
 
+        if (isActivity && change.Edit(element) is { } edit)
+            edit(changed ??= JsonObject.Create(element)!);
         return changed;
     }
 
-    private static JsonArray? WithinArray(JsonElement array, bool isChild, Func<JsonElement, JsonNode?> other)
+    private static JsonArray? WithinArray(JsonElement array, bool isChild, Change change)
     {
         JsonArray? changed = null;
         var place = 0;
         foreach (var item in array.EnumerateArray())
         {
-            if (Within(item, isChild, other) is { } value)
+            if (Within(item, isChild, change) is { } value)
             {
                 changed ??= JsonArray.Create(array)!;
                 changed[place] = value;
@@ -136,4 +208,9 @@ public static class MissingActivities
 
         return changed;
     }
+
+    /// <summary>What happens to an activity.</summary>
+    /// <param name="Replacement">What comes in its place; null for nothing.</param>
+    /// <param name="Edit">What is changed in a copy of it, when what it contains has been looked at; null for nothing.</param>
+    private sealed record Change(Func<JsonElement, JsonNode?> Replacement, Func<JsonElement, Action<JsonObject>?> Edit);
 }

@@ -159,6 +159,23 @@ public sealed class DefinitionReadTests(SharedServer shared)
     }
 
     [Fact]
+    public async Task KnownActivityOfAnotherVersion_IsShownInTheVersionThatRuns_AndKeepsItsOwnInTheStore()
+    {
+        var outer = Activity("If", "i", ("then", Write("w").With(("version", 9)))).With(("version", 4));
+        var studio = await Studio.CreateAsync(_server, _id, Flowchart("f", [outer]));
+
+        var shown = studio.Model["root"]!["activities"]![0]!;
+        Assert.Equal(("1", "1"), ($"{shown["version"]}", $"{shown["then"]!["version"]}"));
+        // Studio knows inputs as expressions only.
+        Assert.Equal("""{"type":"Literal","value":"w"}""", shown["then"]!["text"]!["expression"]!.ToJsonString());
+        (await studio.SaveAsync()).Is(200);
+
+        var stored = (await _server.GetAsync($"/api/workflows/{studio.DefinitionId}")).GetProperty("root").GetProperty("activities")[0];
+        Assert.Equal(("4", "9"), (stored.Text("version"), stored.GetProperty("then").Text("version")));
+        Assert.DoesNotContain("Conclave:TypeVersion", stored.GetRawText(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Everything_WithoutKey_Is401WithoutBody()
     {
         using var nobody = new HttpClient { BaseAddress = _server.Http.BaseAddress };
