@@ -1,4 +1,5 @@
 using Conclave.Benchmarks;
+using Conclave.Benchmarks.Designer;
 using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
 using Conclave.Benchmarks.Inference.Simulation;
@@ -25,10 +26,13 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
     case ["inference-sim", .. var only]:
         InferenceSimulation.Run(json, only);
         return 0;
+    case ["designer"]:
+        await DesignerBenchmark.RunAsync(new Report(json));
+        return 0;
     case [var group, ..]:
-        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference-sim.");
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference-sim, designer.");
         return 1;
     default:
-        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference-sim [BENCH…] [--json]");
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference-sim|designer [BENCH…] [--json]");
         return 1;
 }
