@@ -3,6 +3,18 @@ import { open } from './dialog.js';
 import { read } from './api.js';
 import { textOf } from './json.js';
 
+// Studio orders the activities of a flowchart anew with every save, which means nothing.
+function ordered(value) {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (value === null || typeof value !== 'object') return value;
+  const copy = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, ordered(member)]));
+  if (!Array.isArray(copy.activities) || !Array.isArray(copy.connections)) return copy;
+  const by = key => (one, other) => (key(one) < key(other) ? -1 : 1);
+  copy.activities.sort(by(activity => activity.id));
+  copy.connections.sort(by(connection => JSON.stringify([connection.source, connection.target])));
+  return copy;
+}
+
 export async function compare(id) {
   const { items } = await read(`workflow-definitions?versionOptions=AllVersions&definitionIds=${encodeURIComponent(id)}&orderBy=Version&orderDirection=Descending`);
   const label = item => `Version ${item.version}${item.isPublished ? ' (published)' : item.isLatest ? ' (draft)' : ''}`;
@@ -19,7 +31,7 @@ export async function compare(id) {
   let isSideBySide = true;
   let diff;
   const show = async () => {
-    const texts = await Promise.all([left.value, right.value].map(async version => textOf(await read(`workflow-definitions/by-id/${encodeURIComponent(version)}`))));
+    const texts = await Promise.all([left.value, right.value].map(async version => textOf(ordered(await read(`workflow-definitions/by-id/${encodeURIComponent(version)}`)))));
     const old = diff.getModel();
     diff.setModel({ original: monaco.editor.createModel(texts[0], 'json'), modified: monaco.editor.createModel(texts[1], 'json') });
     old?.original.dispose();

@@ -12,7 +12,8 @@ export function textOf(definition) {
     shown.customProperties = { ...shown.customProperties };
     delete shown.customProperties['Conclave:EditToken'];
   }
-  return JSON.stringify(shown, (name, value) => (name === 'nodeId' ? undefined : value), 2);
+  // An input that is no expression was made one for Studio, with the original beside it.
+  return JSON.stringify(shown, (name, value) => (name === 'nodeId' ? undefined : value?.['Conclave:Input'] ?? value), 2);
 }
 
 export const newest = async id => newestOf(id) ?? await read(`workflow-definitions/by-definition-id/${encodeURIComponent(id)}?versionOptions=Latest`);
