@@ -75,7 +75,7 @@ public sealed class ToolTests(BrowserServer browser)
         await person.Editor.FillAsync("Text", "version two");
         await browser.Server.UntilTextAsync(id, "version two");
         await person.UseToolAsync("Compare");
-        await person.Dialog.Locator(".line-insert").First.WaitForAsync();
+        await person.Dialog.Locator(".line-insert, .line-delete").First.WaitForAsync();
         await Expect(person.Dialog.Locator("select").First.Locator("option")).ToHaveTextAsync(["Version 2 (draft)", "Version 1 (published)"]);
         await person.ShootAsync("side-by-side");
         await person.Dialog.GetByRole(AriaRole.Button, new() { Name = "One column" }).ClickAsync();

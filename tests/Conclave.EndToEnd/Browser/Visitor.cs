@@ -38,8 +38,12 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
         await page.WaitForURLAsync(url => !url.Contains("/sign-in", StringComparison.Ordinal));
     }
 
-    public async Task ShootAsync(string name) =>
+    public async Task ShootAsync(string name)
+    {
+        // Playwright scrolls what it clicks into view, also in panes that a person cannot scroll.
+        await page.EvaluateAsync("() => { for (let e = document.querySelector('.x6-graph'); e; e = e.parentElement) e.scrollTop = 0; }");
         await page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{++_shots:00}-{name}.png"), Animations = ScreenshotAnimations.Disabled });
+    }
 
     public async Task OpenListAsync()
     {
@@ -71,6 +75,9 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
     public async Task FillDialogAsync(string label, string text)
     {
         var field = Dialog.Locator(".mud-input-control", new() { Has = page.Locator($"legend:text-is(\"{label}\")") }).Locator("input:not([type=hidden]), textarea").First;
+        // The dialog proposes a name a moment after it is there.
+        if (label == "Name")
+            await Assertions.Expect(field).Not.ToHaveValueAsync("");
         await field.FillAsync(text);
         await field.PressAsync("Tab");
     }
