@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Conclave.Tests.Json;
 using static Microsoft.Playwright.Assertions;
@@ -32,8 +31,7 @@ public sealed class PeopleTests(BrowserServer browser)
 
             Assert.Equal("of the first", (await browser.Server.DraftAsync(id)).TextOf("first"));
             await second.GoToAsync("Workflows");
-            var kept = second.Rows.Filter(new() { HasTextRegex = new Regex($@"{_name} \(copy of author") });
-            await kept.WaitForAsync();
+            var kept = await second.FindAsync($"{_name} (copy of author");
             await kept.GetByText(_name).First.ClickAsync();
             await second.Editor.WaitAsync();
             await second.Editor.SelectAsync("first");
@@ -51,10 +49,10 @@ public sealed class PeopleTests(BrowserServer browser)
         await browser.VisitAsync("viewer", async person =>
         {
             await person.OpenListAsync();
-            await person.Rows.Filter(new() { HasText = _name }).WaitForAsync();
+            var row = await person.FindAsync(_name);
             await Expect(person.Page.Locator("#tools").GetByRole(AriaRole.Button, new() { Name = "Upload" })).ToBeDisabledAsync();
             await person.ShootAsync("list");
-            await person.Rows.Filter(new() { HasText = _name }).GetByText(_name).First.ClickAsync();
+            await row.GetByText(_name).First.ClickAsync();
             await person.Editor.Node("first").WaitForAsync();
             await Expect(person.Page.Locator("[draggable=true]")).ToHaveCountAsync(0);
             foreach (var tool in (string[])["Undo", "Paste", "Duplicate"])
@@ -83,7 +81,7 @@ public sealed class PeopleTests(BrowserServer browser)
         {
             person.Watcher.Expect("^400 DELETE /elsa/api/workflow-definitions/");
             await person.OpenListAsync();
-            var row = person.Rows.Filter(new() { HasText = _name });
+            var row = await person.FindAsync(_name);
             await person.ChooseAsync(row, "Delete");
             await person.AnswerAsync("Delete");
             await Expect(person.Message).ToContainTextAsync("instance");

@@ -121,12 +121,12 @@ public sealed class ToolTests(BrowserServer browser)
         Assert.Equal(_name, $"{definition["name"]}");
 
         await person.GoToAsync("Workflows");
-        await person.Rows.Filter(new() { HasText = _name }).WaitForAsync();
+        await person.FindAsync(_name);
         (definition["definitionId"], definition["name"]) = ($"{id}-2", $"{_name} again");
         var chooser = await person.Page.RunAndWaitForFileChooserAsync(() => person.UseToolAsync("Upload"));
         await chooser.SetFilesAsync(new FilePayload { Name = "one.json", MimeType = "application/json", Buffer = Encoding.UTF8.GetBytes(definition.ToJsonString()) });
         await Expect(person.Message).ToContainTextAsync("1 workflow uploaded.");
-        await person.Rows.Filter(new() { HasText = $"{_name} again" }).WaitForAsync();
+        await person.FindAsync($"{_name} again");
 
         await using var all = await ZipFile.OpenReadAsync(await DownloadAsync("Download all"));
         Assert.Contains(all.Entries, e => e.Name == $"{_name.Replace(' ', '-').ToLowerInvariant()}.json");

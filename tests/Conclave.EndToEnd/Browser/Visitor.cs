@@ -82,6 +82,17 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
         await field.PressAsync("Tab");
     }
 
+    /// <summary>Searches the list of workflows for one.</summary>
+    public async Task<ILocator> FindAsync(string name)
+    {
+        var search = page.GetByPlaceholder("Search on Id, Name, Description, Definition Id");
+        await search.FillAsync(name);
+        await search.PressAsync("Enter");
+        var row = Rows.Filter(new() { HasText = name });
+        await row.First.WaitForAsync();
+        return row.First;
+    }
+
     /// <summary>Chooses from the menu at the end of a row.</summary>
     public async Task ChooseAsync(ILocator row, string item)
     {
