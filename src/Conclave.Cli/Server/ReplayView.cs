@@ -21,14 +21,18 @@ internal static class ReplayView
             Screen.Line($"The journal begins at event {state.Text("firstPosition")}; what was before is not kept any more.");
         Values("Variables", state.Member("variables"));
         Values("Output", state.Member("output"));
-        screen.Table(
-            state.Member("activities").Items(),
-            new Column("Activity", a => ShowCommand.Joined(a.Text("activityId"), $"#{a.Text("activityInstance")}")),
-            new Column("Status", "status"),
-            new Column("Runs", a => a.Member("counts").Properties().Sum(c => c.Value.GetInt64()).ToString(CultureInfo.InvariantCulture)) { IsNumber = true },
-            Column.Time("Began", screen.When, "startedAt"),
-            new Column("Inputs", a => ShowCommand.Short(a.Member("inputs"))) { IsOptional = true },
-            new Column("Detail", ShowCommand.Detail));
+        if (state.Member("activities").Items().Any())
+        {
+            screen.Table(
+                state.Member("activities").Items(),
+                new Column("Activity", a => ShowCommand.Joined(a.Text("activityId"), $"#{a.Text("activityInstance")}")),
+                new Column("Status", "status"),
+                new Column("Runs", a => a.Member("counts").Properties().Sum(c => c.Value.GetInt64()).ToString(CultureInfo.InvariantCulture)) { IsNumber = true },
+                Column.Time("Began", screen.When, "startedAt"),
+                new Column("Inputs", a => ShowCommand.Short(a.Member("inputs"))) { IsOptional = true },
+                new Column("Detail", ShowCommand.Detail));
+        }
+
         foreach (var operation in state.Member("operations").Items())
             Screen.Line($"{screen.When.Text(operation.Member("timestamp"))}  {Head(operation)}  {ShowCommand.Detail(operation)}");
         return ExitCodes.Finished;

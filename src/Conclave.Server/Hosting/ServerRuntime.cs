@@ -247,7 +247,7 @@ public sealed partial class ServerRuntime(
 
     private void LogLine(string tenant, string instanceId, string line) => LogWritten(tenant, instanceId, line);
 
-    [LoggerMessage(3001, LogLevel.Information, "Started in {Seconds:0.00} s with the roles {Roles}.")]
+    [LoggerMessage(3001, LogLevel.Information, "Started in {Seconds:0.00} s with the roles {Roles:G}.")]
     private partial void LogStarted(double seconds, ServerRoles roles);
 
     [LoggerMessage(3002, LogLevel.Critical, "The server could not start; it failed at the step '{Step}'.")]

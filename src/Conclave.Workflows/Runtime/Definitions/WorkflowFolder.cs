@@ -228,7 +228,7 @@ public sealed partial class WorkflowFolder(
     }
 
     [LoggerMessage(2151, LogLevel.Information,
-        "Imported workflow {Name} ({DefinitionId}) as version {Version} from file {File}: {Outcome}")]
+        "Imported workflow {Name} ({DefinitionId}) as version {Version} from file {File}: {Outcome:G}")]
     private partial void LogImported(string? name, string definitionId, int version, string file, ImportOutcome outcome);
 
     [LoggerMessage(2152, LogLevel.Warning, "Did not import file {File}, because the workflow was edited: {Reason}")]

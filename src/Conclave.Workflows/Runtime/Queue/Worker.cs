@@ -244,7 +244,7 @@ public sealed partial class Worker(
     [LoggerMessage(2402, LogLevel.Warning, "Instance {InstanceId} of tenant {Tenant} was taken by somebody else; nothing of this burst is stored.")]
     private partial void LogLost(string instanceId, string tenant);
 
-    [LoggerMessage(2403, LogLevel.Error, "Work {WorkId} ({Kind}) for instance {InstanceId} of tenant {Tenant} failed at attempt {Attempt}; given up: {IsDead}.")]
+    [LoggerMessage(2403, LogLevel.Error, "Work {WorkId} ({Kind:G}) for instance {InstanceId} of tenant {Tenant} failed at attempt {Attempt}; given up: {IsDead}.")]
     private partial void LogFailed(long workId, WorkKind kind, string instanceId, string tenant, int attempt, bool isDead, Exception exception);
 
     [LoggerMessage(2405, LogLevel.Error, "The burst of instance {InstanceId} of tenant {Tenant} broke off; it goes on from its last commit when its lease runs out.")]

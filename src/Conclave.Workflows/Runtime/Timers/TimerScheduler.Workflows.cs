@@ -192,7 +192,7 @@ public sealed partial class TimerScheduler
     [LoggerMessage(2706, LogLevel.Error, "Trigger {ActivityId} of workflow {DefinitionId} of {Tenant} could not start it for {Due}; it goes on with its next time.")]
     private partial void LogNotStarted(string activityId, string definitionId, string tenant, DateTimeOffset due, Exception exception);
 
-    [LoggerMessage(2707, LogLevel.Debug, "Instance {InstanceId} of workflow {DefinitionId} of {Tenant} for {Due}: {Outcome}.")]
+    [LoggerMessage(2707, LogLevel.Debug, "Instance {InstanceId} of workflow {DefinitionId} of {Tenant} for {Due}: {Outcome:G}.")]
     private partial void LogStarted(string instanceId, string definitionId, string tenant, DateTimeOffset due, Instances.CommitOutcome outcome);
 
     [LoggerMessage(2708, LogLevel.Warning, "Timer {Name} of {Group} failed (attempt {Attempt}); it is tried again.")]
