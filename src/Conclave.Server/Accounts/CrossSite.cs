@@ -1,4 +1,5 @@
 using Conclave.Server.Api;
+using Conclave.Server.Inference;
 
 namespace Conclave.Server.Accounts;
 
@@ -13,6 +14,8 @@ internal static class CrossSite
         var request = context.Request;
         if (!IsApi(request.Path) || !IsUnsafe(context) || context.User.Identity is not { IsAuthenticated: true } || Credentials.AreIn(request) || IsSameOrigin(request))
             return next(context);
+        if (context.ModelApi() is { } api)
+            return api.RefuseAsync(context, 403, "A browser sent this from another site, or did not say from where. Programs send a key instead of a cookie.");
         if (request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase))
         {
             return Problems.WriteAsync(context, 403, "request.cross_site",
@@ -24,7 +27,8 @@ internal static class CrossSite
     }
 
     private static bool IsApi(PathString path) =>
-        path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase) || path.StartsWithSegments("/elsa", StringComparison.OrdinalIgnoreCase);
+        path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase) || path.StartsWithSegments("/elsa", StringComparison.OrdinalIgnoreCase)
+        || path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase);
 
     // A WebSocket begins with a GET and can do anything then.
     private static bool IsUnsafe(HttpContext context) =>

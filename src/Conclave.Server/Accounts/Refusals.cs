@@ -1,4 +1,5 @@
 using Conclave.Server.Api;
+using Conclave.Server.Inference;
 using Microsoft.AspNetCore.Authorization;
 
 namespace Conclave.Server.Accounts;
@@ -13,6 +14,8 @@ internal static class Refusals
     /// <summary>Answers to who is not known.</summary>
     public static Task ChallengeAsync(HttpContext context)
     {
+        if (context.ModelApi() is { } api)
+            return api.RefuseAsync(context, 401, "The API needs a key: 'Authorization: Bearer <key>'. Make one at /account with the right 'exec:models'.");
         if (IsPage(context))
         {
             var target = HttpMethods.IsGet(context.Request.Method) ? context.Request.PathBase + context.Request.Path + context.Request.QueryString : "/";
@@ -34,6 +37,8 @@ internal static class Refusals
     /// <summary>Answers to who lacks a right.</summary>
     public static Task ForbidAsync(HttpContext context)
     {
+        if (context.ModelApi() is { } api)
+            return api.RefuseAsync(context, 403, TextFor(context.GetEndpoint()?.Metadata.GetMetadata<NeededPermission>()?.AnyOf ?? []));
         if (IsOwnApi(context))
         {
             return context.GetEndpoint()?.Metadata.GetMetadata<NeededPermission>() is { } needed
@@ -62,7 +67,7 @@ internal static class Refusals
     private static bool IsOwnApi(HttpContext context) => IsBelow(context, "/api");
 
     /// <summary>Everything that is neither an API nor for machines is for people.</summary>
-    private static bool IsPage(HttpContext context) => !IsOwnApi(context) && !IsBelow(context, "/elsa") && !IsBelow(context, "/metrics");
+    private static bool IsPage(HttpContext context) => !IsOwnApi(context) && !IsBelow(context, "/v1") && !IsBelow(context, "/elsa") && !IsBelow(context, "/metrics");
 
     private static bool IsBelow(HttpContext context, string path) => context.Request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase);
 }

@@ -22,7 +22,7 @@ public static class ApiEndpoints
     public static void MapConclaveApi(this WebApplication app)
     {
         // Like routing, which does not tell /API from /api.
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase), api =>
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase) && context.ModelApi() is null, api =>
         {
             api.Use(Problems.HandleAsync);
             api.Use(CheckTextAsync);
