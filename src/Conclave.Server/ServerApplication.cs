@@ -27,6 +27,7 @@ internal static class ServerApplication
         builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
         builder.Services.AddAccounts(options);
         builder.Services.AddInference();
+        builder.Services.AddModelApis(builder.Configuration);
         builder.Services.AddConclaveApi();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();
@@ -36,12 +37,13 @@ internal static class ServerApplication
         app.UseKnownProxies(options);
         app.Use(ApiVersion.ReadAsync);
         app.UseRouting();
+        // First, so that browsers may read every answer.
         if (options.IsWeb)
-        {
-            // First, so that browsers may read every answer.
             app.UseElsaCrossOrigin(options);
+        if (options.IsWeb || options.IsInference)
             app.UseMiddleware<StartupGate>();
-        }
+        if (options.IsInference)
+            app.Use(ModelApiRequests.AnswerRootAsync);
 
         app.UseAccounts();
         app.MapConclaveHealth();
@@ -56,6 +58,8 @@ internal static class ServerApplication
             app.MapOpenApiDocument();
         }
 
+        if (options.IsInference)
+            app.MapModelApis();
         return app;
     }
 }

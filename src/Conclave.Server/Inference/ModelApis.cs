@@ -6,7 +6,10 @@ using Conclave.Server.Inference.OpenAI.Responses;
 
 namespace Conclave.Server.Inference;
 
-/// <summary>The APIs that other programs know: OpenAI's below <c>/v1</c>, Ollama's below <c>/api</c>. Described in <c>docs/inference-api.md</c>.</summary>
+/// <summary>
+/// The APIs that other programs know: OpenAI's below <c>/v1</c>, Ollama's below <c>/api</c>. Described in <c>docs/inference-api.md</c>, and by those whose
+/// they are: our OpenAPI document leaves them out.
+/// </summary>
 internal static class ModelApis
 {
     /// <summary>Adds what they need.</summary>
@@ -24,7 +27,7 @@ internal static class ModelApis
 
     private static void MapOpenAI(IEndpointRouteBuilder app)
     {
-        var group = app.MapGroup("/v1").WithMetadata(new ModelApi(ModelApiShape.OpenAI)).WithTags("OpenAI").RequirePermission(Permissions.CallModels);
+        var group = app.MapGroup("/v1").WithMetadata(new ModelApi(ModelApiShape.OpenAI)).ExcludeFromDescription().RequirePermission(Permissions.CallModels);
         group.AddEndpointFilter(OpenAIErrors.HandleAsync);
         group.MapPost("/chat/completions", ChatEndpoint.HandleAsync);
         group.MapPost("/completions", CompletionEndpoint.HandleAsync);
@@ -37,7 +40,7 @@ internal static class ModelApis
 
     private static void MapOllama(IEndpointRouteBuilder app)
     {
-        var group = app.MapGroup("/api").WithMetadata(new ModelApi(ModelApiShape.Ollama)).WithTags("Ollama").RequirePermission(Permissions.CallModels);
+        var group = app.MapGroup("/api").WithMetadata(new ModelApi(ModelApiShape.Ollama)).ExcludeFromDescription().RequirePermission(Permissions.CallModels);
         group.AddEndpointFilter(OllamaErrors.HandleAsync);
         group.MapPost("/chat", OllamaChatEndpoints.ChatAsync);
         group.MapPost("/generate", OllamaChatEndpoints.GenerateAsync);

@@ -177,7 +177,10 @@ internal static class ModelEndpoints
 
     private static InferenceException Failed(PooledServer server, ModelServerException exception) => new(
         exception.Failure == ModelServerFailure.ModelNotFound ? InferenceFailure.ModelNotFound : InferenceFailure.ServerFailed,
-        "inference.server_failed", $"{server.Server.Name}: {exception.Message}", exception) { RetryAfter = exception.RetryAfter };
+        "inference.server_failed", $"{server.Server.Name}: {exception.Message}", exception)
+    {
+        RetryAfter = exception.RetryAfter,
+    };
 
     /// <summary>A number of seconds or a duration as Go writes them; negative for ever; null where it is missing.</summary>
     private static TimeSpan? ReadKeepAlive(JsonElement value)

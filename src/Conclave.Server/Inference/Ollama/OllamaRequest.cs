@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Conclave.Inference;
 using Conclave.Server.Inference.OpenAI;
 using Microsoft.Extensions.AI;
 

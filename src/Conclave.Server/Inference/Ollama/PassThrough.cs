@@ -12,7 +12,11 @@ internal sealed class PassThrough : IDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
     {
-        UseProxy = false, AllowAutoRedirect = false, UseCookies = false, AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = TimeSpan.FromSeconds(10),
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ConnectTimeout = TimeSpan.FromSeconds(10),
     });
 
     public async Task HandleAsync(HttpContext context, InferenceRole role)
@@ -66,7 +70,10 @@ internal sealed class PassThrough : IDisposable
             1 => servers[0],
             0 => throw new InferenceException(InferenceFailure.Unavailable, "inference.no_server", "There is no Ollama in the pool that could do this."),
             _ => throw new InferenceException(InferenceFailure.BadRequest, "inference.which_server",
-                $"Several Ollamas could do this. Name one in the header x-conclave-server: {string.Join(", ", servers.Select(server => server.Server.Name))}.") { Parameter = "x-conclave-server" },
+                $"Several Ollamas could do this. Name one in the header x-conclave-server: {string.Join(", ", servers.Select(server => server.Server.Name))}.")
+            {
+                Parameter = "x-conclave-server",
+            },
         };
     }
 }

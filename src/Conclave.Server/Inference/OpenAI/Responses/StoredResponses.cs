@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Conclave.Inference;
+using Conclave.Server.Accounts;
 using Conclave.Server.Hosting;
 using Npgsql;
 
