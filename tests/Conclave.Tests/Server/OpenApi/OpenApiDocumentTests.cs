@@ -111,6 +111,8 @@ public sealed partial class OpenApiDocumentTests : IAsyncLifetime
 
     private IEnumerable<KeyValuePair<string, RouteEndpoint>> MappedOperations() => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
         .Where(e => !e.RoutePattern.RawText!.Contains("{**", StringComparison.Ordinal) && !e.RoutePattern.RawText.EndsWith(".css", StringComparison.Ordinal))
+        // Those are described by whose they are.
+        .Where(e => e.Metadata.GetMetadata<Conclave.Server.Inference.ModelApi>() is null)
         .Where(e => !NotOfTheApi.Any(n => e.RoutePattern.RawText!.Trim('/') == n || (n != "" && e.RoutePattern.RawText!.Trim('/').StartsWith($"{n}/", StringComparison.Ordinal))))
         .SelectMany(e => (e.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["ANY"]).Select(m => KeyValuePair.Create($"{m} /{Constraint().Replace(e.RoutePattern.RawText!.Trim('/'), "}")}", e)));
 
