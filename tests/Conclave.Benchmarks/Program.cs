@@ -2,6 +2,7 @@ using Conclave.Benchmarks;
 using Conclave.Benchmarks.Designer;
 using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
+using Conclave.Benchmarks.Inference;
 using Conclave.Benchmarks.Inference.Simulation;
 using Conclave.Benchmarks.Lists;
 
@@ -23,6 +24,9 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
     case ["elsa-lists", .. var only]:
         await ListBenchmarks.RunAsync(new Report(json), only);
         return 0;
+    case ["inference", .. var only]:
+        await GatewayBenchmarks.RunAsync(new Report(json), only);
+        return 0;
     case ["inference-sim", .. var only]:
         InferenceSimulation.Run(json, only);
         return 0;
@@ -30,9 +34,9 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
         await DesignerBenchmark.RunAsync(new Report(json));
         return 0;
     case [var group, ..]:
-        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference-sim, designer.");
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference, inference-sim, designer.");
         return 1;
     default:
-        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference-sim|designer [BENCH…] [--json]");
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference|inference-sim|designer [BENCH…] [--json]");
         return 1;
 }

@@ -21,6 +21,7 @@ public sealed class ToolDeclaration(string name, string description, JsonElement
     /// <inheritdoc/>
     public override JsonElement JsonSchema => parameters.ValueKind == JsonValueKind.Object ? parameters : NoParameters;
 
-    /// <summary>Whether arguments must fit the schema; null where the caller did not say.</summary>
-    public bool? IsStrict => isStrict;
+    /// <summary><c>strict</c>, where the caller said whether arguments must fit the schema.</summary>
+    public override IReadOnlyDictionary<string, object?> AdditionalProperties { get; } =
+        isStrict is { } strict ? new Dictionary<string, object?> { ["strict"] = strict } : new Dictionary<string, object?>();
 }

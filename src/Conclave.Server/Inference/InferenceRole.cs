@@ -2,6 +2,10 @@ using Conclave.Inference;
 using Conclave.Inference.Gateway;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Providers;
+using Conclave.Inference.Providers.Anthropic;
+using Conclave.Inference.Providers.Ollama;
+using Conclave.Inference.Providers.OpenAI;
+using Conclave.Inference.Providers.Scripted;
 using Conclave.Inference.Routing;
 using Conclave.Inference.Scheduling;
 using Conclave.Server.Accounts.Sessions;
@@ -86,5 +90,10 @@ internal static class InferenceServices
     /// <summary>Adds <see cref="InferenceRole"/>, and <see cref="IInference"/> for whoever asks after the start.</summary>
     public static IServiceCollection AddInference(this IServiceCollection services) => services
         .AddSingleton<InferenceRole>()
+        .AddSingleton<IModelProvider>(provider => new OllamaProvider(provider.GetRequiredService<TimeProvider>()))
+        .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.OpenAI, provider.GetRequiredService<TimeProvider>()))
+        .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.Compatible, provider.GetRequiredService<TimeProvider>()))
+        .AddSingleton<IModelProvider>(provider => new AnthropicProvider(provider.GetRequiredService<TimeProvider>()))
+        .AddSingleton<IModelProvider>(provider => new ScriptedProvider(provider.GetRequiredService<TimeProvider>()))
         .AddSingleton(provider => provider.GetRequiredService<InferenceRole>().Inference!);
 }

@@ -17,7 +17,7 @@ internal static class ListBenchmarks
 
     public static async Task RunAsync(Report report, string[] only)
     {
-        await using var server = await ListServer.StartAsync();
+        await using var server = await BenchServer.StartAsync();
         await ListData.FillAsync(server);
         foreach (var (name, call, body) in Calls())
         {
@@ -26,7 +26,7 @@ internal static class ListBenchmarks
         }
     }
 
-    private static async Task<Figure> MeasureAsync(ListServer server, string name, string call, string? body)
+    private static async Task<Figure> MeasureAsync(BenchServer server, string name, string call, string? body)
     {
         var bytes = 0;
         for (var i = 0; i < WarmUps; i++)

@@ -35,7 +35,7 @@ internal static class ListData
          where t.definition_id = 'template'
         """;
 
-    public static async Task FillAsync(ListServer server)
+    public static async Task FillAsync(BenchServer server)
     {
         await server.SendAsync("PUT /api/workflows/template?publish=true", Template().ToJsonString());
         await server.SendAsync("POST /elsa/api/workflow-definitions/template/execute", "{}");
@@ -45,7 +45,7 @@ internal static class ListData
         await ExecuteAsync(server, "vacuum analyze");
     }
 
-    private static async Task ExecuteAsync(ListServer server, string sql, params int[] numbers)
+    private static async Task ExecuteAsync(BenchServer server, string sql, params int[] numbers)
     {
         await using var command = server.Database.CreateCommand(sql);
         foreach (var number in numbers)

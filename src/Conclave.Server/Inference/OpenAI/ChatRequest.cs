@@ -39,7 +39,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         options.Tools = ToolReader.Read(body);
         options.ToolMode = ToolReader.ReadChoice(body.Member("tool_choice"), options.Tools?.Count > 0 ? options.Tools : null);
         options.AllowMultipleToolCalls = body.Member("parallel_tool_calls").ValueKind == JsonValueKind.Undefined ? null : body.Flag("parallel_tool_calls", true);
-        options.ResponseFormat = ReadFormat(body.Object("response_format"));
+        options.ResponseFormat = ReadFormat(body.Object("response_format"), options);
         return new ChatRequest(
             body.RequiredText("model"), messages, options, body.Flag("stream", false), body.Object("stream_options") is { ValueKind: JsonValueKind.Object } stream && stream.Flag("include_usage", false),
             body.Whole("n", 1, MostChoices) ?? 1)
@@ -73,7 +73,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         return options;
     }
 
-    private static ChatResponseFormat? ReadFormat(JsonElement format)
+    private static ChatResponseFormat? ReadFormat(JsonElement format, ChatOptions options)
     {
         if (format.ValueKind == JsonValueKind.Undefined)
             return null;
@@ -88,6 +88,8 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
                 if (described.ValueKind == JsonValueKind.Undefined)
                     throw JsonReading.Bad("response_format.json_schema", "is missing");
                 var schema = described.Object("schema", "response_format.json_schema.schema");
+                if (described.Member("strict").ValueKind is JsonValueKind.True or JsonValueKind.False)
+                    (options.AdditionalProperties ??= [])["strict"] = described.GetProperty("strict");
                 return schema.ValueKind == JsonValueKind.Undefined
                     ? ChatResponseFormat.Json
                     : ChatResponseFormat.ForJsonSchema(schema, described.Text("name", "response_format.json_schema.name"), described.Text("description", "response_format.json_schema.description"));

@@ -6,16 +6,16 @@ using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
-namespace Conclave.Benchmarks.Lists;
+namespace Conclave.Benchmarks;
 
 /// <summary>A server process on a database of its own, which the bench fills by itself.</summary>
-internal sealed class ListServer : IAsyncDisposable
+internal sealed class BenchServer : IAsyncDisposable
 {
     private readonly EmbeddedPostgres _postgres;
     private readonly Process _process;
     private readonly string _folder;
 
-    private ListServer(EmbeddedPostgres postgres, Process process, string folder)
+    private BenchServer(EmbeddedPostgres postgres, Process process, string folder)
     {
         _postgres = postgres;
         _process = process;
@@ -37,18 +37,20 @@ internal sealed class ListServer : IAsyncDisposable
         }
     }
 
-    public static async Task<ListServer> StartAsync()
+    /// <summary>Starts it.</summary>
+    /// <param name="settings">Settings as <c>Name=Value</c>.</param>
+    public static async Task<BenchServer> StartAsync(params string[] settings)
     {
-        var folder = Path.Combine(Path.GetTempPath(), $"conclave-lists-{Path.GetRandomFileName()}");
+        var folder = Path.Combine(Path.GetTempPath(), $"conclave-bench-{Path.GetRandomFileName()}");
         var postgres = await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { DataFolder = Path.Combine(folder, "database") }, NullLogger.Instance, default);
         var data = Directory.CreateDirectory(Path.Combine(folder, "data")).FullName;
         var start = new ProcessStartInfo("dotnet") { WorkingDirectory = data, RedirectStandardOutput = true };
-        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "conclave-server.dll"), "--data", data, "--urls", "http://127.0.0.1:0", "--set", $"ConnectionStrings:Conclave={postgres.ConnectionString}"])
+        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "conclave-server.dll"), "--data", data, "--urls", "http://127.0.0.1:0", "--set", $"ConnectionStrings:Conclave={postgres.ConnectionString}", .. settings.SelectMany(s => new[] { "--set", s })])
             start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         process.OutputDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
-        var server = new ListServer(postgres, process, folder);
+        var server = new BenchServer(postgres, process, folder);
         await server.ConnectAsync(data);
         return server;
     }
