@@ -167,7 +167,7 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
         if (_isForbidden)
             return new InferenceException(InferenceFailure.Forbidden, "inference.not_allowed", $"No server may answer '{requested}'. {facts}") { Parameter = "model" };
         if (_isUnfit)
-            return new InferenceException(InferenceFailure.BadRequest, "inference.model_unfit", $"'{requested}' cannot answer this call. {facts}") { Parameter = "model" };
+            return new InferenceException(InferenceFailure.BadRequest, "inference.model_unfit", $"'{requested}' cannot answer this call. {facts} If the model can do it after all, say so among its server's models.") { Parameter = "model" };
         return new InferenceException(
             InferenceFailure.ModelNotFound, "inference.model_not_found", $"There is no model, alias or server/model '{requested}'. GET /v1/models lists what there is.")
         { Parameter = "model" };

@@ -27,7 +27,8 @@ public sealed class ModelApiServer : IAsyncLifetime
         Server = await ServerProcess.StartAsync(null,
             "Inference:DiscoverOllama=false",
             "Inference:Servers:0:Name=lama", "Inference:Servers:0:Provider=ollama", $"Inference:Servers:0:Address={Ollama.Address}",
-            "Inference:Servers:1:Name=vllm", "Inference:Servers:1:Provider=openai-compatible", $"Inference:Servers:1:Address={OpenAI.Address}");
+            "Inference:Servers:1:Name=vllm", "Inference:Servers:1:Provider=openai-compatible", $"Inference:Servers:1:Address={OpenAI.Address}",
+            "Inference:Servers:1:Models:0:Name=other", "Inference:Servers:1:Models:0:Capabilities=Chat, Tools, JsonSchema, Continue");
         Key = (await File.ReadAllTextAsync(Path.Combine(Server.DataFolder, "api-key"))).Trim();
         await ServerProcess.UntilAsync(async () => (await Server.GetAsync("/v1/models")).GetProperty("data").GetArrayLength() >= 3, "all models are known");
     }
