@@ -26,7 +26,7 @@ public sealed record SlotRequest
 
     /// <summary>
     /// How long the call holds out for <see cref="PreferredServer"/> alone while that takes calls; afterwards any of <see cref="Servers"/> will do.
-    /// Worth about the time that reading the cached tokens again would take. P0 never holds out.
+    /// <see cref="Affinity.WorthWaiting"/> says how long that makes sense. P0 never holds out.
     /// </summary>
     /// <value>Default zero: another server is taken at once.</value>
     public TimeSpan AffinityWait { get; init; }

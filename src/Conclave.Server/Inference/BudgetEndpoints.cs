@@ -18,8 +18,9 @@ internal static class BudgetEndpoints
     public static IServiceCollection AddBudgets(this IServiceCollection services) => services.AddSingleton(provider => new BudgetLedger(
         provider.GetRequiredService<ServerRuntime>().Database, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<BudgetLedger>>()));
 
-    public static void Map(RouteGroupBuilder group)
+    public static void Map(RouteGroupBuilder budgets)
     {
+        var group = budgets.WithTags("Budgets");
         group.MapGet("/", ListAsync).RequirePermission(Permissions.ReadInference)
             .Describe("ListBudgets", "List what may be spent on models, and what is", o => o.Answers<PageShape<BudgetShape>>());
         group.MapGet("/{name}", GetAsync).RequirePermission(Permissions.ReadInference)

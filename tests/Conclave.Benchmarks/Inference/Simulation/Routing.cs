@@ -39,7 +39,7 @@ internal sealed class AffinityRouting(GpuServer[] gpus, TimeProvider time) : Rou
         var servers = gpus.OrderBy(g => g.Running).Select(g => g.Id).ToArray();
         return _affinity.Find(Context(request, session)) is not { } known
             ? request with { Servers = servers }
-            : request with { Servers = servers, PreferredServer = known.ServerId, AffinityWait = TimeSpan.FromSeconds(turn.Input / GpuServer.PrefillPerSecond) };
+            : request with { Servers = servers, PreferredServer = known.ServerId, AffinityWait = Affinity.WorthWaiting(turn.Input, GpuServer.PrefillPerSecond) };
     }
 
     public override void Started(SlotRequest request, AgentSession session, string server) =>
