@@ -36,7 +36,6 @@ internal static class ServerApplication
         var app = builder.Build();
         app.UseKnownProxies(options);
         app.Use(ApiVersion.ReadAsync);
-        app.UseRouting();
         // First, so that browsers may read every answer.
         if (options.IsWeb)
             app.UseElsaCrossOrigin(options);
@@ -45,6 +44,8 @@ internal static class ServerApplication
         if (options.IsInference)
             app.Use(ModelApiRequests.AnswerRootAsync);
 
+        // After the gate, which so comes before webhooks, too: they are run from here.
+        app.UseRouting();
         app.UseAccounts();
         app.MapConclaveHealth();
         app.MapPrometheusMetrics().RequireMetricsAccess(options.MetricsAccess);
