@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
-/// <summary>The statements of a commit: one a row for what nearly every burst writes, arrays for the rest.</summary>
+/// <summary>The statements of a commit: one an instance for what nearly every burst writes, one a row or arrays for the rest.</summary>
 internal static class CommitSql
 {
     private const string GuardLockSql = """
@@ -21,18 +21,16 @@ internal static class CommitSql
                and (g.correlation_id is null or i.correlation_id = g.correlation_id)))
         """;
 
-    private const string LockBookmarkSql = "select conclave.lock_bookmark($1, $2, $3, $4, $5)";
-
-    private const string InsertSql = """
-        insert into conclave.workflow_instance
-            (tenant, id, definition_version_id, version, status, sub_status, correlation_id, name, incident_count, state,
-             owner, lease_until, updated_at, finished_at, definition_id, parent_id, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, $13, $14, $15, $16, $17)
+    // In the order of the arrays.
+    private const string LockBookmarksSql = """
+        select conclave.lock_bookmark(b.tenant, b.instance_id, b.name, b.hash, b.correlation_id)
+          from unnest($1, $2, $3, $4, $5) as b(tenant, instance_id, name, hash, correlation_id)
         """;
 
-    private const string UpdateSql = "select conclave.update_instance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13, $14)";
-
-    private const string TakeBookmarkSql = "select conclave.take_bookmark($1, $2, $3)";
+    private const string StoreSql = """
+        select conclave.store_burst(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+        """;
 
     private const string RemoveBookmarkSql = "delete from conclave.bookmark where tenant = $1 and instance_id = $2 and number = $3";
 
@@ -66,39 +64,25 @@ internal static class CommitSql
     /// <param name="lease">For how long.</param>
     public static void Add(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group, Guid owner, TimeSpan lease)
     {
-        var instances = All(group, c => c.Instances);
         var guards = All(group, c => c.Guards);
-        var bookmarks = All(group, c => c.Bookmarks);
         AddAll(batch, guards, (b, rows) => AddGuards(b, GuardLockSql, rows));
-        // Locks come before rows, as in the delivery of a stimulus, and in one order in every commit.
-        if (bookmarks.Count > 1)
-            bookmarks.Sort(BookmarkWrite.CompareKeys);
-        foreach (var bookmark in bookmarks)
-            AddLock(batch, bookmark);
-        foreach (var instance in instances)
+        AddLocks(batch, group);
+        foreach (var commit in group)
         {
-            if (instance.Fence == 0)
-                AddInsert(batch, instance, owner, lease);
+            foreach (var instance in commit.Instances)
+                AddInstance(batch, instance, owner, lease);
         }
 
         // After the inserts, so that two of one group see each other.
         AddAll(batch, guards, (b, rows) => AddGuards(b, GuardSql, rows).AddArray(rows, g => g.InstanceId));
-        foreach (var instance in instances)
-        {
-            if (instance.Fence > 0)
-                AddRow(batch, UpdateSql, instance, owner, lease).AddValue(instance.Fence);
-        }
-
         foreach (var commit in group)
         {
-            foreach (var taken in commit.TakenBookmarks)
-                AddKey(batch, TakeBookmarkSql, taken);
             foreach (var removed in commit.RemovedBookmarks)
                 AddKey(batch, RemoveBookmarkSql, removed);
+            foreach (var bookmark in commit.Bookmarks)
+                AddBookmark(batch, bookmark);
         }
 
-        foreach (var bookmark in bookmarks)
-            AddBookmark(batch, bookmark);
         AddAll(batch, All(group, c => c.Work), (b, rows) => WorkQueue.AddColumns(New(b, WorkQueue.EnqueueSql), rows));
         foreach (var commit in group)
         {
@@ -143,10 +127,37 @@ internal static class CommitSql
         return parameters;
     }
 
-    /// <summary>What inserts and updates have in common: the first 14 parameters.</summary>
-    private static NpgsqlParameterCollection AddRow(NpgsqlBatch batch, string sql, InstanceWrite row, Guid owner, TimeSpan lease)
+    /// <summary>Locks come before rows, as in the delivery of a stimulus, and in one order in every commit.</summary>
+    private static void AddLocks(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group)
     {
-        var parameters = New(batch, sql);
+        var locked = new List<BookmarkWrite>();
+        foreach (var commit in group)
+        {
+            foreach (var instance in commit.Instances)
+            {
+                if (instance.Bookmark is { } first)
+                    locked.Add(first);
+            }
+
+            locked.AddRange(commit.Bookmarks);
+        }
+
+        // Timers wait for nobody.
+        locked.RemoveAll(b => b.DueAt is not null);
+        if (locked.Count == 0)
+            return;
+        locked.Sort(BookmarkWrite.CompareKeys);
+        var parameters = New(batch, LockBookmarksSql);
+        parameters.AddArray(locked, b => b.Id.Tenant);
+        parameters.AddArray(locked, b => b.Id.InstanceId);
+        parameters.AddArray(locked, b => b.Name);
+        parameters.AddArray(locked, b => b.Hash);
+        parameters.AddArray(locked, b => b.CorrelationId);
+    }
+
+    private static void AddInstance(NpgsqlBatch batch, InstanceWrite row, Guid owner, TimeSpan lease)
+    {
+        var parameters = New(batch, StoreSql);
         parameters.AddValue(row.Tenant);
         parameters.AddValue(row.Id);
         parameters.AddValue(row.DefinitionVersionId);
@@ -161,15 +172,25 @@ internal static class CommitSql
         parameters.AddInterval(row.KeepsHold ? lease : null);
         parameters.AddTime(row.UpdatedAt);
         parameters.AddTime(row.FinishedAt);
-        return parameters;
-    }
-
-    private static void AddInsert(NpgsqlBatch batch, InstanceWrite row, Guid owner, TimeSpan lease)
-    {
-        var parameters = AddRow(batch, InsertSql, row, owner, lease);
         parameters.AddValue(row.DefinitionId);
         parameters.AddText(row.ParentId);
         parameters.AddTime(row.CreatedAt);
+        parameters.AddValue(row.Fence);
+        parameters.AddInteger(row.TakenBookmark);
+        var bookmark = row.Bookmark;
+        parameters.AddInteger(bookmark?.Id.Number);
+        parameters.AddText(bookmark?.Name);
+        parameters.AddBytes(bookmark?.Hash);
+        parameters.AddText(bookmark?.ActivityId);
+        parameters.AddText(bookmark?.Payload);
+        parameters.AddTime(bookmark?.DueAt);
+        parameters.AddTime(bookmark?.CreatedAt);
+        parameters.AddValue(row.Journal?.FirstSequence ?? 0);
+        parameters.AddValue(row.Journal?.Count ?? 0);
+        parameters.AddBytes(row.Journal?.Entries);
+        parameters.AddTime(row.Journal?.CreatedAt);
+        if (bookmark is not null)
+            AddTemplate(batch, bookmark);
     }
 
     private static void AddKey(NpgsqlBatch batch, string sql, BookmarkId id)
@@ -178,19 +199,6 @@ internal static class CommitSql
         parameters.AddValue(id.Tenant);
         parameters.AddValue(id.InstanceId);
         parameters.AddValue(id.Number);
-    }
-
-    private static void AddLock(NpgsqlBatch batch, BookmarkWrite bookmark)
-    {
-        // Timers wait for nobody.
-        if (bookmark.DueAt is not null)
-            return;
-        var parameters = New(batch, LockBookmarkSql);
-        parameters.AddValue(bookmark.Id.Tenant);
-        parameters.AddValue(bookmark.Id.InstanceId);
-        parameters.AddValue(bookmark.Name);
-        parameters.AddValue(bookmark.Hash);
-        parameters.AddText(bookmark.CorrelationId);
     }
 
     private static void AddBookmark(NpgsqlBatch batch, BookmarkWrite bookmark)
@@ -206,9 +214,14 @@ internal static class CommitSql
         parameters.AddValue(bookmark.Payload);
         parameters.AddTime(bookmark.DueAt);
         parameters.AddTime(bookmark.CreatedAt);
+        AddTemplate(batch, bookmark);
+    }
+
+    private static void AddTemplate(NpgsqlBatch batch, BookmarkWrite bookmark)
+    {
         if (bookmark.HttpTemplate is null)
             return;
-        parameters = New(batch, AddTemplateSql);
+        var parameters = New(batch, AddTemplateSql);
         parameters.AddValue(bookmark.Id.Tenant);
         parameters.AddValue(bookmark.HttpTemplate);
     }

@@ -286,7 +286,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             await Effects.AddAsync(commit, this, effects, cancellationToken);
         if (keepsHold)
             Instance.UpdatedAt = Instance.Time.GetUtcNow();
-        AddBookmarks(commit);
+        var bookmark = AddBookmarks(commit);
         Instance.Log.Drain(Instance, this);
         // Without an event of an activity they are somebody's work.
         if (Instance.Log.TakeNotes() is { Count: > 0 } notes && _operations.Count > 0)
@@ -295,10 +295,13 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         var blobs = new LargeStateValues();
         InstanceSerializer.Write(Instance, buffer, blobs);
         AddBlobs(commit, blobs);
-        commit.Instances.Add(InstanceWrite.Of(Tenant, Instance, buffer.WrittenSpan.ToArray(), _fence, keepsHold));
-        if (TakenBookmark != 0)
-            commit.TakenBookmarks.Add(new BookmarkId(Tenant, Instance.Id, TakenBookmark));
-        commit.Journal.AddRange(_journal);
+        commit.Instances.Add(InstanceWrite.Of(Tenant, Instance, buffer.WrittenSpan.ToArray(), _fence, keepsHold) with
+        {
+            TakenBookmark = TakenBookmark == 0 ? null : TakenBookmark,
+            Bookmark = bookmark,
+            Journal = _journal.FirstOrDefault(),
+        });
+        commit.Journal.AddRange(_journal.Skip(1));
         commit.Operations.AddRange(_operations);
         commit.Done.AddRange(Done);
         commit.Work.AddRange(FollowUp);
@@ -347,8 +350,10 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         _newBlobs = [.. blobs.Values.Keys];
     }
 
-    private void AddBookmarks(InstanceCommit commit)
+    /// <returns>The first one to store; it goes with the instance, unless rows of the same number have to go before.</returns>
+    private BookmarkWrite? AddBookmarks(InstanceCommit commit)
     {
+        BookmarkWrite? first = null;
         var now = Instance.Time.GetUtcNow();
         var waiting = new HashSet<int>();
         foreach (var bookmark in Instance.Bookmarks)
@@ -361,7 +366,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
                 commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, bookmark.Number));
             var id = new BookmarkId(Tenant, Instance.Id, bookmark.Number);
             var template = bookmark.Payload.Type == Activities.HttpEndpoint.PayloadType ? bookmark.Payload["Path"] as string : null;
-            commit.Bookmarks.Add(new BookmarkWrite(
+            var write = new BookmarkWrite(
                 id,
                 bookmark.Name,
                 BookmarkKey.Of(bookmark.Name, bookmark.Payload),
@@ -370,7 +375,11 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
                 bookmark.Payload.ToString(),
                 bookmark.DueAt,
                 bookmark.CreatedAt,
-                template?.Contains('{', StringComparison.Ordinal) == true ? template : null));
+                template?.Contains('{', StringComparison.Ordinal) == true ? template : null);
+            if (first is null && !_isWaitingAgain)
+                first = write;
+            else
+                commit.Bookmarks.Add(write);
             if (bookmark.DueAt is { } due)
                 commit.Work.Add(_runner.WorkFor(this, bookmark.Number, due, now));
         }
@@ -380,6 +389,8 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
             if (!waiting.Contains(number) && number != TakenBookmark)
                 commit.RemovedBookmarks.Add(new BookmarkId(Tenant, Instance.Id, number));
         }
+
+        return first;
     }
 
     private void Committed(bool keepsHold)

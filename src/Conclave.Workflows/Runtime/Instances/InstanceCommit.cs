@@ -9,14 +9,11 @@ public sealed class InstanceCommit
     /// <summary>Instances: the one that ran, those it executed in process and those it dispatched.</summary>
     internal List<InstanceWrite> Instances { get; } = [];
 
-    /// <summary>What the instances wait for from now on.</summary>
+    /// <summary>What the instances wait for from now on besides <see cref="InstanceWrite.Bookmark"/>.</summary>
     internal List<BookmarkWrite> Bookmarks { get; } = [];
 
     /// <summary>What they no longer wait for.</summary>
     internal List<BookmarkId> RemovedBookmarks { get; } = [];
-
-    /// <summary>What a stimulus resumed that no work of the queue stands for: somebody else may have had the same idea.</summary>
-    internal List<BookmarkId> TakenBookmarks { get; } = [];
 
     /// <summary>Work that stands for the burst while it goes on; null for none.</summary>
     internal ClaimedNewWork? Claimed { get; set; }
@@ -27,7 +24,7 @@ public sealed class InstanceCommit
     /// <summary>Ids of the work that is done.</summary>
     internal List<long> Done { get; } = [];
 
-    /// <summary>What happened.</summary>
+    /// <summary>What happened besides <see cref="InstanceWrite.Journal"/>.</summary>
     internal List<JournalWrite> Journal { get; } = [];
 
     /// <summary>Large values that are not stored yet.</summary>
@@ -67,6 +64,15 @@ internal sealed record InstanceWrite(
     DateTimeOffset UpdatedAt,
     DateTimeOffset? FinishedAt)
 {
+    /// <summary>What a stimulus resumed that no work of the queue stands for: somebody else may have had the same idea. Null for nothing.</summary>
+    public int? TakenBookmark { get; init; }
+
+    /// <summary>The first thing that it waits for from now on; null for nothing new.</summary>
+    public BookmarkWrite? Bookmark { get; init; }
+
+    /// <summary>The first part of what happened; null for nothing.</summary>
+    public JournalWrite? Journal { get; init; }
+
     /// <summary>Describes an instance as it stands.</summary>
     public static InstanceWrite Of(string tenant, WorkflowInstance instance, byte[] state, long fence, bool keepsHold)
     {

@@ -9,6 +9,10 @@ internal static class Parameters
     /// <summary>Adds a value that is there.</summary>
     public static void AddValue<T>(this NpgsqlParameterCollection parameters, T value) => parameters.Add(new NpgsqlParameter<T> { TypedValue = value });
 
+    /// <summary>Adds a number that may be missing.</summary>
+    public static void AddInteger(this NpgsqlParameterCollection parameters, int? value) =>
+        parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Integer });
+
     /// <summary>Adds an id that may be missing.</summary>
     public static void AddUuid(this NpgsqlParameterCollection parameters, Guid? value) =>
         parameters.Add(new NpgsqlParameter { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });

@@ -44,6 +44,8 @@ public sealed record Delivery(IReadOnlyList<string> Started, int Resumed, bool I
 /// <summary>Brings stimuli to the workflows that they start and the instances that wait for them.</summary>
 public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner runner, WorkSignal signal)
 {
+    private readonly WaitingReads _waiting = new(database);
+
     /// <summary>Resumes at once, in this process, what one stimulus alone is for; null, or the answer false, leaves it to the queue.</summary>
     internal Func<WaitingInstance, object?, WorkPriority, Task<bool>>? ResumeNow { get; set; }
 
@@ -54,7 +56,7 @@ public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner r
         var started = stimulus.InstanceId is null ? await StartAsync(stimulus, cancellationToken) : [];
         if (ResumeNow is { } resume
             && stimulus is { Id: null, IsForOne: true }
-            && await FindFreeAsync(stimulus, cancellationToken) is { } found
+            && await _waiting.FindAsync(stimulus, cancellationToken) is { } found
             && await resume(found, stimulus.Input, stimulus.Priority))
             return new Delivery(started, 1, false, false);
         await using var command = database.CreateCommand("select * from conclave.deliver($1, $2, $3, $4, $5, $6, $7, $8, $9)");
@@ -92,24 +94,6 @@ public sealed class StimulusDelivery(NpgsqlDataSource database, InstanceRunner r
     /// <summary>Reports the result of a task that a workflow asked for.</summary>
     public Task<Delivery> CompleteTaskAsync(string tenant, string taskId, object? result, CancellationToken cancellationToken) =>
         DeliverAsync(new Stimulus(tenant, "Elsa.RunTask", BookmarkKey.Of("Elsa.RunTask", taskId)) { Input = result, IsForOne = true }, cancellationToken);
-
-    /// <summary>The one instance that waits for a stimulus; null when it is none, not one, or held by somebody.</summary>
-    private async Task<WaitingInstance?> FindFreeAsync(Stimulus stimulus, CancellationToken cancellationToken)
-    {
-        await using var command = database.CreateCommand("select * from conclave.find_waiting($1, $2, $3, $4, $5)");
-        command.Parameters.AddValue(stimulus.Tenant);
-        command.Parameters.AddValue(stimulus.Name);
-        command.Parameters.AddValue(stimulus.Key);
-        command.Parameters.AddText(stimulus.InstanceId);
-        command.Parameters.AddText(stimulus.CorrelationId);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        if (!await reader.ReadAsync(cancellationToken))
-            return null;
-        var id = reader.GetString(0);
-        var found = new WaitingInstance(
-            new HeldInstance(stimulus.Tenant, id, reader.GetString(2), reader.GetInt64(3), reader.GetFieldValue<byte[]>(4)), reader.GetInt32(1));
-        return reader.GetBoolean(5) && !await reader.ReadAsync(cancellationToken) ? found : null;
-    }
 
     /// <summary>Resumes a bookmark through the queue. Nothing happens when it is gone by then.</summary>
     /// <param name="tenant">Owner of the instance.</param>

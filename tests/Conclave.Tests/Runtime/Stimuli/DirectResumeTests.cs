@@ -1,6 +1,7 @@
 using Conclave.Tests.Activities.Http;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Queue;
+using Npgsql;
 
 namespace Conclave.Tests.Runtime.Stimuli;
 
@@ -66,6 +67,24 @@ public sealed class DirectResumeTests
             Assert.Single(await host.TraceAsync(id), "Event:second:Resumed");
         });
         Assert.Equal(0, await StuckAsync(host));
+    }
+
+    [Fact]
+    public async Task Events_ManyAtOnceAndOneThatTheDatabaseRefuses_TheOthersResume()
+    {
+        await using var host = await TestRuntime.StartAsync();
+        await host.PublishAsync(WaitsTwice);
+        var ids = new List<string>();
+        for (var i = 0; i < 40; i++)
+            ids.Add((await host.StartAsync("twice")).Instance.Id);
+
+        var refused = ids.ConvertAll(_ => host.PublishEventAsync("Go", instanceId: "a\0b"));
+        await Task.WhenAll(ids.Select(id => host.PublishEventAsync("Go", instanceId: id)));
+
+        foreach (var bad in refused)
+            await Assert.ThrowsAsync<PostgresException>(() => bad);
+        foreach (var id in ids)
+            Assert.Equal(["Event:first:Resumed"], (await host.TraceAsync(id)).Where(line => line.EndsWith(":Resumed", StringComparison.Ordinal)));
     }
 
     [Fact]
