@@ -42,11 +42,12 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
             ("queue", bench.QueueAsync),
             ("webhook", r => WebhookBenchmark.RunAsync(r, folder: null)),
             ("soak", WebhookBenchmark.SoakAsync),
+            ("scale-workers", bench.WorkersAsync),
             ("scale", bench.ScaleAsync),
         })
         {
             // The long ones only when they are asked for.
-            if (only.Length == 0 ? name is not ("soak" or "scale") : only.Contains(name))
+            if (only.Length == 0 ? name is not ("soak" or "scale-workers" or "scale") : only.Contains(name))
                 await run(report);
         }
     }
@@ -84,10 +85,19 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
         {
             var inserts = await SingleInserts.PerSecondAsync(_postgres.ConnectionString, clients);
             using var commits = new CommitWatch();
-            var rate = await LoopAsync(clients, _ => runtime.Runner.StartAsync(Tenant, graph, WorkflowStart.Default, null, default));
+            var loop = await LoopAsync(clients, OwnSeconds, _ => runtime.Runner.StartAsync(Tenant, graph, WorkflowStart.Default, null, default));
+            var rate = loop.PerSecond;
             report.Add(new Figure($"durable-5-steps-{clients}", rate * 5, 1_000_000 / (rate * 5), 0)
             {
-                More = new Dictionary<string, double> { ["pgbenchInsertsPerSecond"] = inserts, ["percentOfPgbench"] = rate * 500 / inserts, ["groupSize"] = commits.GroupSize, ["commitMicroseconds"] = commits.Microseconds },
+                More = new Dictionary<string, double>
+                {
+                    ["pgbenchInsertsPerSecond"] = inserts,
+                    ["percentOfPgbench"] = rate * 500 / inserts,
+                    ["groupSize"] = commits.GroupSize,
+                    ["commitMicroseconds"] = commits.Microseconds,
+                    ["cpuMicrosecondsDotnet"] = loop.DotnetMicroseconds / 5,
+                    ["cpuMicrosecondsPostgres"] = loop.PostgresMicroseconds / 5,
+                },
             });
         }
     }
@@ -98,24 +108,29 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
         var cycles = new CycleWatch();
         await using var signaller = Signaller.Start(_postgres.ConnectionString, cycles);
         // The other process has to warm up, too.
-        await SuspendResumeAsync(runtime, signaller, cycles, "warm-up", 8);
+        await SuspendResumeAsync(runtime, [signaller], cycles, "warm-up", 8);
         foreach (var clients in (int[])[1, 8, 32])
-            report.Add(await SuspendResumeAsync(runtime, signaller, cycles, $"durable-suspend-resume-{clients}", clients));
+            report.Add(await SuspendResumeAsync(runtime, [signaller], cycles, $"durable-suspend-resume-{clients}", clients));
     }
 
-    private static async Task<Figure> SuspendResumeAsync(WorkflowRuntime runtime, Signaller signaller, CycleWatch cycles, string name, int clients)
+    /// <summary>Cycles whose events are spread over other processes, which resume what they hear of.</summary>
+    private async Task<Figure> SuspendResumeAsync(WorkflowRuntime runtime, List<Signaller> signallers, CycleWatch cycles, string name, int clients)
     {
+        var next = 0;
         var graph = (await runtime.Catalog.Of(Tenant).FindPublishedAsync("wait", default))!;
         runtime.Runner.BurstStored += cycles.Stored;
-        var rate = await LoopAsync(clients, async _ =>
+        var loop = await LoopAsync(clients, () => OwnSeconds() + signallers.Sum(s => s.CpuSeconds), async _ =>
         {
             var run = await runtime.Runner.StartAsync(Tenant, graph, WorkflowStart.Default, null, default);
             var done = cycles.WaitFor(run.Instance.Id);
-            signaller.Signal(run.Instance.Id);
+            signallers[(int)((uint)Interlocked.Increment(ref next) % signallers.Count)].Signal(run.Instance.Id);
             await done;
         });
         runtime.Runner.BurstStored -= cycles.Stored;
-        return new Figure(name, rate, 1_000_000 / rate, 0);
+        return new Figure(name, loop.PerSecond, 1_000_000 / loop.PerSecond, 0)
+        {
+            More = new Dictionary<string, double> { ["cpuMicrosecondsDotnet"] = loop.DotnetMicroseconds, ["cpuMicrosecondsPostgres"] = loop.PostgresMicroseconds },
+        };
     }
 
     private async Task QueueAsync(Report report)
@@ -192,9 +207,24 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
             var start = watch.Elapsed.TotalMilliseconds;
             var cycles = new CycleWatch();
             await using var signaller = Signaller.Start(_postgres.ConnectionString, cycles);
-            await SuspendResumeAsync(runtime, signaller, cycles, "warm-up", 8);
-            var figure = await SuspendResumeAsync(runtime, signaller, cycles, $"scale-{instances}-suspend-resume-8", 8);
-            report.Add(figure with { More = new Dictionary<string, double> { ["startMilliseconds"] = start } });
+            await SuspendResumeAsync(runtime, [signaller], cycles, "warm-up", 8);
+            var figure = await SuspendResumeAsync(runtime, [signaller], cycles, $"scale-{instances}-suspend-resume-8", 8);
+            report.Add(figure with { More = new Dictionary<string, double>(figure.More!) { ["startMilliseconds"] = start } });
+        }
+    }
+
+    /// <summary>More processes that hear of events and resume.</summary>
+    private async Task WorkersAsync(Report report)
+    {
+        await using var runtime = await StartAsync(isWorker: false);
+        foreach (var workers in (int[])[1, 2, 4])
+        {
+            var cycles = new CycleWatch();
+            var signallers = Enumerable.Range(0, workers).Select(_ => Signaller.Start(_postgres.ConnectionString, cycles)).ToList();
+            await SuspendResumeAsync(runtime, signallers, cycles, "warm-up", 32);
+            report.Add(await SuspendResumeAsync(runtime, signallers, cycles, $"scale-{workers}-workers-suspend-resume-32", 32));
+            foreach (var signaller in signallers)
+                await signaller.DisposeAsync();
         }
     }
 
@@ -223,11 +253,10 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
         await analyze.ExecuteNonQueryAsync();
     }
 
-    /// <summary>Calls per second of clients that each call again and again.</summary>
-    private static async Task<double> LoopAsync(int clients, Func<int, Task> call)
+    /// <summary>Calls per second of clients that each call again and again, and what a call costs.</summary>
+    private async Task<Loop> LoopAsync(int clients, Func<double> dotnetSeconds, Func<int, Task> call)
     {
         var count = 0L;
-        var measured = 0L;
         using var stop = new CancellationTokenSource();
         var loops = Enumerable.Range(0, clients).Select(client => Task.Run(async () =>
         {
@@ -238,13 +267,22 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
             }
         })).ToArray();
         await Task.Delay(WarmUp);
-        var before = Interlocked.Read(ref count);
+        var postgres = CpuTime.PostgresOf(_folder);
+        var (before, dotnetBefore, postgresBefore) = (Interlocked.Read(ref count), dotnetSeconds(), CpuTime.SecondsOf(postgres));
         var watch = Stopwatch.StartNew();
         await Task.Delay(Round);
-        measured = Interlocked.Read(ref count) - before;
+        var calls = Interlocked.Read(ref count) - before;
         var elapsed = watch.Elapsed.TotalSeconds;
+        var (dotnet, inPostgres) = (dotnetSeconds() - dotnetBefore, CpuTime.SecondsOf(postgres) - postgresBefore);
         await stop.CancelAsync();
         await Task.WhenAll(loops);
-        return measured / elapsed;
+        return new Loop(calls / elapsed, dotnet * 1_000_000 / calls, inPostgres * 1_000_000 / calls);
     }
+
+    private static double OwnSeconds() => CpuTime.SecondsOf(Environment.ProcessId);
+
+    /// <param name="PerSecond">Calls per second.</param>
+    /// <param name="DotnetMicroseconds">Processor time of a call in .NET.</param>
+    /// <param name="PostgresMicroseconds">Processor time of a call in PostgreSQL.</param>
+    private sealed record Loop(double PerSecond, double DotnetMicroseconds, double PostgresMicroseconds);
 }

@@ -40,6 +40,8 @@ internal sealed class Signaller : IAsyncDisposable
         return new Signaller(Process.Start(start)!, cycles);
     }
 
+    public double CpuSeconds => CpuTime.SecondsOf(_process.Id);
+
     public void Signal(string instanceId) => _ids.Writer.TryWrite(instanceId);
 
     /// <summary>The other process: an id on each line of its input.</summary>

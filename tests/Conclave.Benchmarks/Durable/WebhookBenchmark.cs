@@ -8,6 +8,8 @@ namespace Conclave.Benchmarks.Durable;
 /// <summary>The real server under wrk.</summary>
 internal static partial class WebhookBenchmark
 {
+    private const int Seconds = 10;
+
     public static async Task RunAsync(Report report, string? folder)
     {
         await using var server = await Server.StartAsync(folder);
@@ -18,10 +20,19 @@ internal static partial class WebhookBenchmark
         await WrkAsync(server, 8, 3);
         foreach (var connections in (int[])[1, 8, 32])
         {
-            var (rate, p50, p99) = await WrkAsync(server, connections, 10);
-            report.Add(new Figure($"webhook-{connections}", rate, rate > 0 ? 1_000_000 / rate : 0, 0)
+            var (serverBefore, postgresBefore) = server.CpuSeconds;
+            var (rate, p50, p99) = await WrkAsync(server, connections, Seconds);
+            var (serverAfter, postgresAfter) = server.CpuSeconds;
+            var perRequest = 1_000_000 / (rate * Seconds);
+            report.Add(new Figure($"webhook-{connections}", rate, 1_000_000 / rate, 0)
             {
-                More = new Dictionary<string, double> { ["p50Microseconds"] = p50 * 1000, ["p99Microseconds"] = p99 * 1000 },
+                More = new Dictionary<string, double>
+                {
+                    ["p50Microseconds"] = p50 * 1000,
+                    ["p99Microseconds"] = p99 * 1000,
+                    ["cpuMicrosecondsServer"] = (serverAfter - serverBefore) * perRequest,
+                    ["cpuMicrosecondsPostgres"] = (postgresAfter - postgresBefore) * perRequest,
+                },
             });
         }
     }
@@ -90,6 +101,8 @@ internal static partial class WebhookBenchmark
 
         /// <summary>From the command to the first answered webhook, on a data folder that exists.</summary>
         public TimeSpan FirstAnswer { get; }
+
+        public (double Server, double Postgres) CpuSeconds => (CpuTime.SecondsOf(_process.Id), CpuTime.SecondsOf(CpuTime.PostgresOf(_folder)));
 
         public double ResidentMegabytes
         {
