@@ -31,7 +31,7 @@ public static class WebhookEndpoints
     {
         var basePath = app.Services.GetRequiredService<IOptions<WebhookOptions>>().Value.BasePath;
         var handler = app.Services.GetRequiredService<WebhookHandler>();
-        // Past sign-in, rights and limits: these requests are the workflows' business, and a third of their time would be spent there.
+        // Past sign-in, rights and limits: these requests are the workflows' business, and much of their time would be spent there.
         app.Map($"{basePath}/{{**path}}", (RequestDelegate)handler.HandleAsync).ShortCircuit();
         app.MapGet("/status/{instanceId}", WebhookStatus.GetAsync)
             .Describe("GetStatus", "See how an instance stands that a request started; its id is the key", o => o.Answers<StatusShape>());
