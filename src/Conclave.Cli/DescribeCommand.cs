@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Conclave.Inference.Activities;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Expressions;
 using Spectre.Console;
@@ -27,7 +28,7 @@ internal static class DescribeCommand
 
     private static int Describe(string? typeName, bool json)
     {
-        var catalog = ActivityCatalog.BuiltIn;
+        var catalog = InferenceActivities.Catalog;
         if (typeName is null)
         {
             List(catalog, json);

@@ -163,6 +163,14 @@ public sealed record ServerOptions
     /// <summary>How model servers are looked after.</summary>
     public ServerPoolOptions ModelServers { get; init; } = new();
 
+    /// <summary>The gateway in another process that model calls go to when this one does not have the role.</summary>
+    /// <value><c>Inference:Url</c>; default null: this process makes no model calls then.</value>
+    public Uri? InferenceUrl { get; init; }
+
+    /// <summary>The API key for it; do not log it.</summary>
+    /// <value><c>Inference:ApiKey</c>: a key with the rights <c>exec:models</c> and <c>manage:inference</c>.</value>
+    public string? InferenceKey { get; init; }
+
     /// <summary>Whether this process owns the model servers' slots.</summary>
     public bool IsInference => Roles.HasFlag(ServerRoles.Inference);
 

@@ -24,7 +24,20 @@ internal sealed partial class SettingsReader
             CacheBytes = (long)Number("Inference:CacheMegabytes", (int)(normal.CacheBytes >> 20), 1, 16_384) << 20,
             EmbeddingWindow = Span("Inference:EmbeddingWindow", normal.EmbeddingWindow, TimeSpan.Zero, TimeSpan.FromSeconds(1)),
             EmbeddingBatch = Number("Inference:EmbeddingBatch", normal.EmbeddingBatch, 1, 2_048),
+            CallRetention = Retention("Inference:CallRetention"),
         };
+    }
+
+    private Uri? InferenceUrl()
+    {
+        const string Key = "Inference:Url";
+        if (Text(Key) is not { } text)
+            return null;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
+            _problems.Add($"{Key}: '{text}' is no address. Write the one of a server with the role inference, such as http://gateway:5080.");
+        if (Text("Inference:ApiKey") is null)
+            _problems.Add($"{Key} needs Inference:ApiKey: a key with the rights exec:models and manage:inference.");
+        return url;
     }
 
     private SchedulerOptions Scheduling()

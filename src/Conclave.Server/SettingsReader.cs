@@ -51,6 +51,8 @@ internal sealed partial class SettingsReader(IConfiguration configuration)
             KeyEncryptionSecret = KeyEncryptionSecret(),
             MetricsAccess = Enum.TryParse<MetricsAccess>(Text("Metrics:Access"), ignoreCase: true, out var access) ? access : defaults.MetricsAccess,
             Inference = Inference(),
+            InferenceUrl = InferenceUrl(),
+            InferenceKey = Text("Inference:ApiKey"),
             Scheduling = Scheduling(),
             ModelServers = ModelServers(),
         };

@@ -43,6 +43,9 @@ public sealed record CallContext
     /// <summary>A reservation that this call draws on instead of one of its own, such as that of a run; null for none.</summary>
     public Guid? Reservation { get; init; }
 
+    /// <summary>The most that the call may cost, in the currency of the prices: models that could cost more are not asked; null for no such limit.</summary>
+    public decimal? MaxCost { get; init; }
+
     /// <summary>Whose calls share fairly with each other: the agent, else the API key, else the workflow instance's tenant.</summary>
     public string Flow => AgentId ?? ApiKeyId ?? "";
 }

@@ -1,3 +1,4 @@
+using Conclave.Inference.Telemetry;
 using Microsoft.Extensions.AI;
 
 namespace Conclave.Inference.Gateway;
@@ -15,15 +16,17 @@ public sealed partial class InferenceGateway
         private readonly CancellationToken _callerEnds;
         private readonly Deadline? _deadline;
         private readonly DateTimeOffset _createdAt;
+        private readonly System.Diagnostics.Activity? _span;
         private CallPhase _outcome = CallPhase.Cancelled;
         private string? _error;
 
-        public CallScope(InferenceGateway gateway, CallContext context, string operation, string requested, CallReport report, CancellationToken cancellationToken)
+        public CallScope(InferenceGateway gateway, CallContext context, string operation, string requested, CallReport report, ChatCall? chat, CancellationToken cancellationToken)
         {
             (_gateway, _context, _operation, _requested, _report, _callerEnds) = (gateway, context, operation, requested, report, cancellationToken);
             gateway.Begin(report.CallId);
             Clock = new CallClock(gateway.Time);
             _createdAt = gateway.Time.GetUtcNow();
+            _span = GenAITelemetry.Begin(operation, requested, context, chat);
             _deadline = context.Deadline is { } at ? new Deadline(at, gateway.Time, cancellationToken) : null;
             Token = _deadline?.Token ?? cancellationToken;
         }
@@ -32,6 +35,21 @@ public sealed partial class InferenceGateway
 
         /// <summary>Ends the call: its caller went away, or its deadline passed.</summary>
         public CancellationToken Token { get; }
+
+        /// <summary>Routes the call, which may be refused.</summary>
+        public T Begin<T>(Func<T> begin)
+        {
+            try
+            {
+                return begin();
+            }
+            catch (Exception exception)
+            {
+                if (Failed(exception) is { } failure)
+                    throw failure;
+                throw;
+            }
+        }
 
         public async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates)
         {
@@ -70,7 +88,7 @@ public sealed partial class InferenceGateway
         {
             _report.Overhead = Clock.Busy;
             _report.Tell(_outcome);
-            _gateway.End(new CallRecord
+            var record = new CallRecord
             {
                 Id = _report.CallId,
                 Context = _context,
@@ -85,15 +103,18 @@ public sealed partial class InferenceGateway
                 CreatedAt = _createdAt,
                 EndedAt = _gateway.Time.GetUtcNow(),
                 Slices = [.. _report.Slices],
-                InputTokens = _report.InputTokens,
-                OutputTokens = _report.OutputTokens,
-                CachedInputTokens = _report.CachedInputTokens,
-                Cost = _report.Cost,
+                // What was paid already is not counted twice.
+                InputTokens = _report.Cache == CacheOutcome.Miss ? _report.InputTokens : 0,
+                OutputTokens = _report.Cache == CacheOutcome.Miss ? _report.OutputTokens : 0,
+                CachedInputTokens = _report.Cache == CacheOutcome.Miss ? _report.CachedInputTokens : 0,
+                Cost = _report.Cache == CacheOutcome.Miss ? _report.Cost : 0,
                 Cache = _report.Cache,
                 TimeToFirstToken = _report.TimeToFirstToken,
                 Overhead = _report.Overhead,
                 Decision = _report.Decision,
-            });
+            };
+            GenAITelemetry.End(_span, record);
+            _gateway.End(record);
         }
 
         public void Dispose() => _deadline?.Dispose();

@@ -5,6 +5,8 @@ namespace Conclave.Inference.Gateway;
 /// <content>Waits for a slot, tier by tier.</content>
 internal sealed partial class ChatRun
 {
+    private const double ReadPerSecond = 2_000;
+    private const double LongestAffinity = 5;
     private SlotRequest? _resumed;
 
     // Null when the servers that it waited for are gone, so that there is to be another look.
@@ -14,7 +16,7 @@ internal sealed partial class ChatRun
         clock.Queued();
         try
         {
-            return await gateway.Slots.AcquireAsync(usable, NewRequest(), OnMoved, Note, cancellationToken);
+            return await gateway.Slots.AcquireAsync(usable, NewRequest(usable), OnMoved, Note, cancellationToken);
         }
         finally
         {
@@ -23,20 +25,28 @@ internal sealed partial class ChatRun
         }
     }
 
-    private SlotRequest NewRequest() => new()
+    private SlotRequest NewRequest(List<RouteCandidate> usable)
     {
-        CallId = report.CallId,
-        Tenant = call.Context.Tenant,
-        Flow = call.Context.Flow,
-        Priority = call.Context.Priority,
-        Deadline = call.Context.Deadline,
-        Servers = [],
-        Model = call.Model,
-        Cost = Math.Max(1, Tokens.Read(call) + (call.Options.MaxOutputTokens ?? Tokens.UsualOutput) - report.OutputTokens),
-        IsPreemptible = CanBeMoved,
-        FirstQueuedAt = _resumed?.FirstQueuedAt,
-        WaitedBefore = _resumed?.WaitedBefore,
-    };
+        var read = Tokens.Read(call);
+        var cached = gateway.CachedServer(call.Context);
+        return new SlotRequest
+        {
+            CallId = report.CallId,
+            Tenant = call.Context.Tenant,
+            Flow = call.Context.Flow,
+            Priority = call.Context.Priority,
+            Deadline = call.Context.Deadline,
+            Servers = [],
+            PreferredServer = cached is not null && usable.Exists(c => c.Server.Id == cached) ? cached : null,
+            // As long as another server would need to read the conversation again, at the speed of a middling one.
+            AffinityWait = TimeSpan.FromSeconds(Math.Min(LongestAffinity, read / ReadPerSecond)),
+            Model = call.Model,
+            Cost = Math.Max(1, read + (call.Options.MaxOutputTokens ?? Tokens.UsualOutput) - report.OutputTokens),
+            IsPreemptible = CanBeMoved,
+            FirstQueuedAt = _resumed?.FirstQueuedAt,
+            WaitedBefore = _resumed?.WaitedBefore,
+        };
+    }
 
     private void OnMoved(QueuePlace place)
     {

@@ -7,11 +7,29 @@ namespace Conclave.Inference.Gateway;
 internal sealed partial class ChatRun
 {
     private readonly StringBuilder _text = new();
+    private readonly Lock _textLock = new();
     private readonly UsageDetails _usage = new();
+    private IReadOnlyList<CallSlice> _slices = [];
     private string? _messageId;
     private string? _responseId;
     private bool _isContinued;
     private bool _isUsageMissing;
+
+    /// <summary>What there is by now, for another process to go on with; null when there is nothing that could be continued. From any thread.</summary>
+    public CallSnapshot? Snapshot
+    {
+        get
+        {
+            if (!CanBeMoved)
+                return null;
+            lock (_textLock)
+            {
+                // Of the slice that runs nothing is counted yet.
+                return _text.Length == 0 ? null
+                    : new CallSnapshot(_text.ToString(), report.InputTokens, report.OutputTokens + (_current?.Pieces ?? 0), report.Cost, _slices);
+            }
+        }
+    }
 
     private void Take(ChatResponseUpdate update)
     {
@@ -26,7 +44,8 @@ internal sealed partial class ChatRun
             switch (content)
             {
                 case TextContent text:
-                    _text.Append(text.Text);
+                    lock (_textLock)
+                        _text.Append(text.Text);
                     break;
                 case FunctionCallContent:
                     _calledTool = true;
@@ -57,6 +76,7 @@ internal sealed partial class ChatRun
         (report.InputTokens, report.OutputTokens, report.Cost) = (snapshot.InputTokens, snapshot.OutputTokens, snapshot.Cost);
         foreach (var slice in snapshot.Slices)
             report.Slices.Add(slice);
+        _slices = snapshot.Slices;
         (_isContinued, _messageId) = (true, $"msg_{report.CallId}");
         report.TimeToFirstToken = clock.Elapsed;
         return new ChatResponseUpdate(ChatRole.Assistant, snapshot.Text) { MessageId = _messageId };
@@ -69,6 +89,8 @@ internal sealed partial class ChatRun
     {
         var options = call.Options.Clone();
         options.ModelId = candidate.Model.Name;
+        if (IsCounted || call.Context.MaxCost is not null)
+            options.MaxOutputTokens ??= Tokens.MostOutput;
         // A part of the answer has been written.
         if (_isContinued && options.MaxOutputTokens is { } most)
             options.MaxOutputTokens = (int)Math.Max(1, most - (_usage.OutputTokenCount ?? 0));
@@ -90,6 +112,8 @@ internal sealed partial class ChatRun
         (report.InputTokens, report.OutputTokens, report.CachedInputTokens) = (input, output, _usage.CachedInputTokenCount ?? 0);
         report.Cost += Price.Of(attempt.Candidate.Model, read, written);
         report.Slices.Add(attempt.Slice(gateway.Time.GetUtcNow(), written));
+        lock (_textLock)
+            (_slices, _current) = ([.. report.Slices], null);
         if (attempt.End is AttemptEnd.Yielded or AttemptEnd.Failed && _text.Length > 0)
         {
             _isContinued = true;
@@ -102,10 +126,10 @@ internal sealed partial class ChatRun
     private async Task StoreAsync(CancellationToken cancellationToken)
     {
         Note($"{_candidate!.Server.Name} was left after {report.OutputTokens} tokens, for a call whose turn it was.");
-        if (_text.Length > 0)
+        if (Snapshot is { } snapshot)
         {
             HasStored = true;
-            await gateway.StoreSnapshotAsync(call, new CallSnapshot(_text.ToString(), report.InputTokens, report.OutputTokens, report.Cost, [.. report.Slices]), report.CallId, cancellationToken);
+            await gateway.StoreSnapshotAsync(call, snapshot, report.CallId, cancellationToken);
         }
 
         if (gateway.IsStopping)

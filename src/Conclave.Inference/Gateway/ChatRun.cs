@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Conclave.Inference.Providers;
+using Conclave.Inference.StructuredOutput;
 using Microsoft.Extensions.AI;
 
 namespace Conclave.Inference.Gateway;
@@ -9,10 +10,18 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
 {
     private readonly List<ModelServerException> _failures = [];
     private readonly HashSet<(string Server, string Model)> _tried = [];
-    private RoutePlan _plan = gateway.Plan(call);
+    private RoutePlan _plan = CallLimits.Within(call, gateway.Plan(call));
     private RouteCandidate? _candidate;
+    private ChatAttempt? _current;
+    private AnswerShape _shape = AnswerShape.AsItIs;
     private bool _isReplanned;
     private bool _calledTool;
+
+    /// <summary>Where it goes.</summary>
+    public RoutePlan Plan => _plan;
+
+    /// <summary>Whether a budget counts it: then it must not write more than was set aside.</summary>
+    public bool IsCounted { get; set; }
 
     /// <summary>Whether its text so far is in the database.</summary>
     public bool HasStored { get; private set; }
@@ -33,6 +42,8 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
                 while (await attempt.MoveNextAsync())
                 {
                     var update = attempt.Current;
+                    if (!_shape.Apply(update))
+                        continue;
                     Take(update);
                     yield return update;
                 }
@@ -88,13 +99,22 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
                 continue;
             }
 
-            _candidate = candidate;
-            (report.Server, report.Provider, report.Model, report.IsLocal) = (candidate.Server.Name, candidate.Server.Provider, candidate.Model.Name, candidate.Server.IsLocal);
-            report.Tell(CallPhase.Running);
-            var canYield = CanBeMoved && gateway.Options.Preemption;
-            var attempt = new ChatAttempt(candidate, grant, serverCall, canYield, gateway.Time, gateway.Draining(call), cancellationToken);
-            clock.Sent();
-            attempt.Send(MessagesSoFar(), OptionsFor(candidate));
+            var attempt = new ChatAttempt(candidate, grant, serverCall, CanBeMoved && gateway.Options.Preemption, gateway.Time, gateway.Draining(call), cancellationToken);
+            try
+            {
+                (_candidate, _current) = (candidate, attempt);
+                (report.Server, report.Provider, report.Model, report.IsLocal) = (candidate.Server.Name, candidate.Server.Provider, candidate.Model.Name, candidate.Server.IsLocal);
+                report.Tell(CallPhase.Running);
+                _shape = AnswerShape.For(call.Options, candidate.Model);
+                attempt.Send(_shape.Prepare(MessagesSoFar()), _shape.Prepare(OptionsFor(candidate)));
+                clock.Sent();
+            }
+            catch
+            {
+                await attempt.DisposeAsync();
+                throw;
+            }
+
             return attempt;
         }
     }
@@ -113,7 +133,7 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
         _isReplanned = true;
         try
         {
-            _plan = gateway.Plan(call);
+            _plan = CallLimits.Within(call, gateway.Plan(call));
         }
         catch (InferenceException)
         {

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using Conclave.Inference.Budgets;
+using Conclave.Inference.Caching;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Providers;
 using Conclave.Inference.Routing;
@@ -16,7 +18,12 @@ public sealed partial class InferenceGateway : IInference, IAsyncDisposable
 {
     private readonly ModelRouter _router;
     private readonly CallLog _log;
+    private readonly BudgetLedger? _budgets;
     private readonly Snapshots _snapshots;
+    private readonly IdempotentAnswers _answers;
+    private readonly ResponseCache _cache;
+    private readonly BoundedCache<float[]> _vectors;
+    private readonly EmbedBatcher _batcher;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<string, byte> _running = new(StringComparer.Ordinal);
@@ -31,12 +38,18 @@ public sealed partial class InferenceGateway : IInference, IAsyncDisposable
     /// <param name="options">How calls are treated.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Told of servers that fail.</param>
+    /// <param name="budgets">What calls may cost; null for no budgets.</param>
     public InferenceGateway(
         ServerPool pool, ModelRouter router, SlotScheduler scheduler, NpgsqlDataSource database, CallLog log, InferenceOptions options,
-        TimeProvider time, ILogger<InferenceGateway> logger)
+        TimeProvider time, ILogger<InferenceGateway> logger, BudgetLedger? budgets = null)
     {
         (Pool, _router, _log, Options, Time, _logger) = (pool, router, log, options, time, logger);
+        _budgets = budgets;
         _snapshots = new Snapshots(database);
+        _answers = new IdempotentAnswers(database, options.IdempotencyRetention, options.IdempotencyLease, options.LongestWait, time);
+        _cache = new ResponseCache(database, options.CacheBytes / 2, options.CacheRetention, time, logger);
+        _vectors = new BoundedCache<float[]>(options.CacheBytes / 2, options.CacheRetention, time);
+        _batcher = new EmbedBatcher(this);
         Slots = new SlotQueue(pool, scheduler, options.LongestWait, time);
     }
 
@@ -54,30 +67,25 @@ public sealed partial class InferenceGateway : IInference, IAsyncDisposable
     /// <inheritdoc/>
     public async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(ChatCall call, CallReport report, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var scope = new CallScope(this, call.Context, "chat", call.Model, report, cancellationToken);
-        var updates = AnswerAsync(call, report, scope.Clock, scope.Token).GetAsyncEnumerator(scope.Token);
+        if (ChoiceCount(call) is var choices and > 1)
+        {
+            await foreach (var update in StreamChoicesAsync(call, choices, report, cancellationToken))
+                yield return update;
+            yield break;
+        }
+
+        using var scope = new CallScope(this, call.Context, "chat", call.Model, report, call, cancellationToken);
+        IAsyncEnumerator<ChatResponseUpdate>? updates = null;
         try
         {
+            updates = scope.Begin(() => AnswerAsync(call, report, scope.Clock, scope.Token).GetAsyncEnumerator(scope.Token));
             while (await scope.MoveNextAsync(updates))
                 yield return updates.Current;
         }
         finally
         {
-            await updates.DisposeAsync();
-            scope.End();
-        }
-    }
-
-    /// <inheritdoc/>
-    public async Task<GeneratedEmbeddings<Embedding<float>>> EmbedAsync(EmbedCall call, CallReport report, CancellationToken cancellationToken)
-    {
-        using var scope = new CallScope(this, call.Context, "embeddings", call.Model, report, cancellationToken);
-        try
-        {
-            return await scope.RunAsync(new EmbedRun(this, call, report, scope.Clock).RunAsync(scope.Token));
-        }
-        finally
-        {
+            if (updates is not null)
+                await updates.DisposeAsync();
             scope.End();
         }
     }
@@ -119,6 +127,9 @@ public sealed partial class InferenceGateway : IInference, IAsyncDisposable
     /// <summary>Cancelled when the call is to be stored because the gateway stops.</summary>
     internal CancellationToken Draining(ChatCall call) => call.Context.IdempotencyKey is null ? CancellationToken.None : _stopping.Token;
 
+    /// <summary>The server that has what the call's session said before.</summary>
+    internal string? CachedServer(CallContext context) => _router.Affinity.Find(context)?.ServerId;
+
     internal void Answered(CallContext context, string callId, RouteCandidate candidate) =>
         _router.Affinity.Remember(context, callId, candidate.Server.Id, candidate.Model.Name);
 
@@ -132,21 +143,6 @@ public sealed partial class InferenceGateway : IInference, IAsyncDisposable
         {
             // The text is in memory too; only a crash would lose it.
             LogSnapshotNotStored(callId, exception);
-        }
-    }
-
-    private async IAsyncEnumerable<ChatResponseUpdate> AnswerAsync(ChatCall call, CallReport report, CallClock clock, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var run = new ChatRun(this, call, report, clock);
-        try
-        {
-            await foreach (var update in run.StreamAsync(null, cancellationToken))
-                yield return update;
-        }
-        finally
-        {
-            if (run.HasStored)
-                await ForgetSnapshotAsync(call, report.CallId);
         }
     }
 

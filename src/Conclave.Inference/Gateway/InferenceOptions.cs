@@ -38,4 +38,8 @@ public sealed record InferenceOptions
     /// <summary>The most texts of one request to a server.</summary>
     /// <value><c>Inference:EmbeddingBatch</c>: 1 to 2,048; default 64.</value>
     public int EmbeddingBatch { get; init; } = 64;
+
+    /// <summary>How long records of calls are kept; whole months are dropped.</summary>
+    /// <value><c>Inference:CallRetention</c>: 1 day to 10,000 days; default null, which keeps them.</value>
+    public TimeSpan? CallRetention { get; init; }
 }

@@ -49,10 +49,11 @@ internal sealed class SlotQueue : IDisposable
             }
 
             var maxWait = next is null ? null : candidates.Where(c => c.Tier == tier).Max(c => c.MaxWait);
-            using var waiting = new Waiting(allowed, maxWait ?? _longestWait, _time, cancellationToken);
+            var longest = maxWait ?? _longestWait;
+            using var waiting = new Waiting(allowed, longest, _time, cancellationToken);
             try
             {
-                var task = _scheduler.AcquireAsync(request with { Servers = allowed, FirstQueuedAt = request.FirstQueuedAt ?? (tier == candidates[0].Tier ? null : first) }, moved, waiting.Token);
+                var task = _scheduler.AcquireAsync(request with { Servers = allowed, PreferredServer = request.PreferredServer is { } cached && allowed.Contains(cached) ? cached : null, FirstQueuedAt = request.FirstQueuedAt ?? (tier == candidates[0].Tier ? null : first) }, moved, waiting.Token);
                 if (task.IsCompletedSuccessfully)
                     return task.Result;
                 _waiting.TryAdd(waiting, 0);
@@ -67,7 +68,7 @@ internal sealed class SlotQueue : IDisposable
                     continue;
                 if (next is null)
                     throw new InferenceException(InferenceFailure.Unavailable, "inference.waited_too_long", $"The call waited {_longestWait.TotalSeconds:0} s for a slot and did not get one. Try again later, or add servers.") { RetryAfter = TimeSpan.FromSeconds(30) };
-                note($"Nothing was free on choice {tier + 1} within {maxWait!.Value.TotalSeconds:0.#} s.");
+                note($"Nothing was free on choice {tier + 1} within {longest.TotalSeconds:0.#} s.");
                 tier = next.Value;
             }
             catch (InferenceException exception) when (exception.Failure == InferenceFailure.QueueFull && next is not null)

@@ -5,8 +5,11 @@ namespace Conclave.Inference.Gateway;
 /// <summary>Guesses of token counts, for calls that no model has counted yet, or ever will.</summary>
 internal static class Tokens
 {
-    /// <summary>Written by a call that does not say how much it may write.</summary>
+    /// <summary>Written by a call that does not say how much it may write: for queues.</summary>
     public const int UsualOutput = 1_024;
+
+    /// <summary>The most that a call may write that does not say how much, where money is counted.</summary>
+    public const int MostOutput = 4_096;
 
     /// <summary>Tokens that a model will read.</summary>
     public static long Read(ChatCall call) => CallNeeds.Of(call).Tokens - (call.Options.MaxOutputTokens ?? 0);

@@ -23,6 +23,7 @@ internal sealed class ModelServerConnection : IDisposable
     private readonly HttpMessageInvoker _invoker;
     private readonly (string Name, string Value)[] _headers;
     private readonly string? _secret;
+    private readonly Action<HttpResponseHeaders>? _answered;
 
     /// <summary>Prepares connections; opens none yet.</summary>
     /// <param name="server">The server.</param>
@@ -58,6 +59,14 @@ internal sealed class ModelServerConnection : IDisposable
             UseProxy = false,
         });
     }
+
+    private ModelServerConnection(ModelServerConnection other, (string Name, string Value)[] headers, Action<HttpResponseHeaders> answered) =>
+        (_server, _time, _base, _invoker, _headers, _secret, _answered) = (other._server, other._time, other._base, other._invoker, headers, other._secret, answered);
+
+    /// <summary>The same connections for requests that say more about themselves. Not to be disposed.</summary>
+    /// <param name="headers">More headers.</param>
+    /// <param name="answered">Told the headers of each answer that is none of an error.</param>
+    public ModelServerConnection With(IEnumerable<(string Name, string Value)> headers, Action<HttpResponseHeaders> answered) => new(this, [.. _headers, .. headers], answered);
 
     /// <summary>The server's name, for messages.</summary>
     public string ServerName => _server.Name;
@@ -96,6 +105,7 @@ internal sealed class ModelServerConnection : IDisposable
             var answer = new ModelServerAnswer(this, response, timer, model);
             if (!response.IsSuccessStatusCode)
                 throw await ReadErrorAsync(response, answer, model);
+            _answered?.Invoke(response.Headers);
             return answer;
         }
         catch (Exception exception)

@@ -34,6 +34,8 @@ public static class ApiEndpoints
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
         BudgetEndpoints.Map(group.MapGroup("/inference/budgets"));
+        CallEndpoints.Map(group.MapGroup("/inference"));
+        SyscallEndpoints.Map(group.MapGroup("/scheduler"));
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

@@ -1,3 +1,6 @@
+using Conclave.Inference.Activities;
+using Conclave.Inference.Budgets;
+using Conclave.Inference.Syscalls;
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
 using Conclave.Server.Inference;
@@ -52,6 +55,9 @@ public sealed partial class ServerRuntime(
 
     /// <summary>Done once the server has started; never, if it could not.</summary>
     public Task Started => _started.Task;
+
+    /// <summary>Questions that are answered whether or not somebody waits.</summary>
+    public SyscallStore Syscalls { get; private set; } = null!;
 
     /// <summary>Brings definitions in.</summary>
     public DefinitionImport Import { get; private set; } = null!;
@@ -140,10 +146,11 @@ public sealed partial class ServerRuntime(
         startup.Begin("schema");
         await new SchemaMigrator(_database, loggers.CreateLogger<SchemaMigrator>()).MigrateAsync(cancellationToken);
         startup.Begin("inference");
-        _inference = services.GetRequiredService<InferenceRole>();
-        await _inference.StartAsync(_database, cancellationToken);
-        startup.Begin("workflows");
         _scripts = new ScriptRunnerPool(configuration.GetSection(ScriptRunnerOptions.Section).Get<ScriptRunnerOptions>() ?? new(), loggers.CreateLogger<ScriptRunnerPool>(), time);
+        Syscalls = new SyscallStore(_database, time);
+        _inference = services.GetRequiredService<InferenceRole>();
+        await _inference.StartAsync(_database, Syscalls, _scripts, services.GetRequiredService<BudgetLedger>(), cancellationToken);
+        startup.Begin("workflows");
         _runtime = new WorkflowRuntime(
             _database,
             options.Runtime,
@@ -200,6 +207,7 @@ public sealed partial class ServerRuntime(
         var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_scripts!), new LiquidSyntax(_scripts!));
         return new WorkflowEngine(
             new WorkflowEngineOptions { AllowCSharp = allowCSharp, FlowchartMode = configuration.GetValue("Workflows:FlowchartMode", FlowchartMode.Counter) },
+            catalog: InferenceActivities.Catalog,
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
             library: library,
             http: new OutboundHttp(configuration.GetSection(OutboundHttpOptions.Section).Get<OutboundHttpOptions>() ?? new()),

@@ -35,6 +35,7 @@ internal static class CallContexts
             Deadline = Deadline(),
             IdempotencyKey = Text("Idempotency-Key"),
             DataPolicy = Choice("x-conclave-data-policy", ("any", DataPolicy.Any), ("local-only", DataPolicy.LocalOnly)),
+            MaxCost = MaxCost(),
             Cache = Choice("x-conclave-cache", ("off", CachePolicy.Off), ("use", CachePolicy.Use), ("refresh", CachePolicy.Refresh)),
             RequiredTags = Text("x-conclave-tags")?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [],
         };
@@ -54,6 +55,13 @@ internal static class CallContexts
             var priority = Choice("x-conclave-priority", ("", CallPriority.P2), ("P0", CallPriority.P0), ("P1", CallPriority.P1), ("P2", CallPriority.P2), ("P3", CallPriority.P3));
             return priority != CallPriority.P0 || isPlatform ? priority
                 : throw new InferenceException(InferenceFailure.Forbidden, "inference.header_forbidden", $"The priority P0 is only for callers with the right '{Permissions.ManageInference}'.");
+        }
+
+        decimal? MaxCost()
+        {
+            if (Text("x-conclave-max-cost") is not { } text)
+                return null;
+            return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var most) ? most : throw Bad("x-conclave-max-cost", "must be an amount such as 0.05");
         }
 
         DateTimeOffset? Deadline()

@@ -1,4 +1,5 @@
 using Conclave.Inference;
+using Conclave.Inference.Budgets;
 using Conclave.Inference.Gateway;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Providers;
@@ -6,9 +7,13 @@ using Conclave.Inference.Providers.Anthropic;
 using Conclave.Inference.Providers.Ollama;
 using Conclave.Inference.Providers.OpenAI;
 using Conclave.Inference.Providers.Scripted;
+using Conclave.Inference.Remote;
 using Conclave.Inference.Routing;
 using Conclave.Inference.Scheduling;
+using Conclave.Inference.Syscalls;
+using Conclave.Inference.Telemetry;
 using Conclave.Server.Accounts.Sessions;
+using Conclave.Workflows.Expressions.Scripting;
 using Npgsql;
 
 namespace Conclave.Server.Inference;
@@ -25,10 +30,17 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     private RatedCalls? _rated;
     private CallLog? _log;
     private InferenceGateway? _gateway;
+    private RemoteInference? _remote;
+    private SyscallWorker? _syscalls;
+    private InferenceMaintenance? _maintenance;
+    private IDisposable? _gauges;
     private int _isDisposed;
 
     /// <summary>Model calls; null when this process cannot make any.</summary>
-    public IInference? Inference => _gateway;
+    public IInference? Inference => (IInference?)_gateway ?? _remote;
+
+    /// <summary>Whether this process owns slots.</summary>
+    public bool IsRunning => _gateway is not null;
 
     /// <summary>The model servers.</summary>
     public ServerPool Pool => _pool ?? throw new InvalidOperationException(NotStarted);
@@ -49,10 +61,20 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     public CallLog Log => _log ?? throw new InvalidOperationException(NotStarted);
 
     /// <summary>Starts what this process is to have.</summary>
-    public async Task StartAsync(NpgsqlDataSource database, CancellationToken cancellationToken)
+    /// <param name="database">The database.</param>
+    /// <param name="syscalls">Questions to be answered.</param>
+    /// <param name="scripts">Checks JSON.</param>
+    /// <param name="budgets">What calls may cost.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    public async Task StartAsync(NpgsqlDataSource database, SyscallStore syscalls, ScriptRunnerPool scripts, BudgetLedger budgets, CancellationToken cancellationToken)
     {
         if (!options.IsInference)
+        {
+            if (options.InferenceUrl is { } url)
+                _remote = new RemoteInference(url, options.InferenceKey!, time);
             return;
+        }
+
         _pool = new ServerPool(database, providers, encryption.For("conclave.inference"), options.ModelServers, time, loggers.CreateLogger<ServerPool>());
         await _pool.StartAsync(cancellationToken);
         _scheduler = new SlotScheduler(options.Scheduling, time);
@@ -61,8 +83,12 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
         await _aliases.LoadAsync(cancellationToken);
         await _rated.LoadAsync(cancellationToken);
         _router = new ModelRouter(_pool, _aliases, _rated, new SessionAffinity(time));
+        _maintenance = new InferenceMaintenance(database, options.Inference.CallRetention, time, loggers.CreateLogger<InferenceMaintenance>());
+        await _maintenance.StartAsync(cancellationToken);
         _log = new CallLog(database, loggers.CreateLogger<CallLog>());
-        _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>());
+        _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>(), budgets);
+        _syscalls = new SyscallWorker(syscalls, _gateway, scripts, loggers.CreateLogger<SyscallWorker>());
+        _gauges = GenAITelemetry.Observe(_scheduler, id => _pool.Find(id)?.Server.Name ?? id, _log);
     }
 
     /// <summary>Lets calls end, and stops. Once more does nothing.</summary>
@@ -70,15 +96,21 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
             return;
+        if (_syscalls is not null)
+            await _syscalls.DisposeAsync();
         if (_gateway is not null)
         {
             await _gateway.StopAsync(options.DrainTimeout);
             await _gateway.DisposeAsync();
         }
 
+        _remote?.Dispose();
+        _gauges?.Dispose();
         _scheduler?.Dispose();
         if (_log is not null)
             await _log.DisposeAsync();
+        if (_maintenance is not null)
+            await _maintenance.DisposeAsync();
         if (_pool is not null)
             await _pool.DisposeAsync();
     }

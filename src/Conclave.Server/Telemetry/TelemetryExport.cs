@@ -39,7 +39,7 @@ public sealed partial class TelemetryExport : IHostedService, IDisposable
             var builder = Sdk.CreateTracerProviderBuilder()
                 .ConfigureServices(services => services.AddSingleton(_configuration))
                 .SetResourceBuilder(Resource())
-                .AddSource("Elsa.Workflows", "Conclave", "Microsoft.AspNetCore", "System.Net.Http");
+                .AddSource("Elsa.Workflows", "Conclave", "Conclave.Inference", "Microsoft.AspNetCore", "System.Net.Http");
             if (_databaseSpans) builder.AddSource("Npgsql");
             _traces = builder.AddOtlpExporter().Build();
             LogSending("Traces", endpoint);

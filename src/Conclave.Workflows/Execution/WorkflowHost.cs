@@ -10,6 +10,9 @@ public class WorkflowHost
     /// <summary>Nesting of workflows that execute each other in process; 0 for a workflow started from outside.</summary>
     public int Depth { get; init; }
 
+    /// <summary>Whose workflow it is; <c>default</c> outside of a server.</summary>
+    public virtual string Tenant => "default";
+
     /// <summary>Where log entries go while a burst runs; null keeps them in the instance.</summary>
     public IExecutionLogSink? LogSink { get; init; }
 

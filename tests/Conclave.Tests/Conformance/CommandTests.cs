@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Conclave.Inference.Activities;
 using Conclave.Tests.Cli;
-using Conclave.Workflows.Activities;
 
 namespace Conclave.Tests.Conformance;
 
@@ -180,7 +180,7 @@ public sealed class CommandTests : IDisposable
 
         Assert.Equal(0, code);
         Assert.Equal(
-            ActivityCatalog.BuiltIn.Types.Select(t => t.Descriptor.TypeName).Order(StringComparer.Ordinal),
+            InferenceActivities.Catalog.Types.Select(t => t.Descriptor.TypeName).Order(StringComparer.Ordinal),
             JsonElement.Parse(output).EnumerateArray().Select(t => t.GetProperty("typeName").GetString()!).Order(StringComparer.Ordinal));
     }
 

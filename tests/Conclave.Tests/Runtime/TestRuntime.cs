@@ -33,13 +33,13 @@ internal sealed class TestRuntime : IAsyncDisposable
     /// <summary>Starts a runtime; on a database of its own unless one is given.</summary>
     public static async Task<TestRuntime> StartAsync(
         TestDatabase? on = null, RuntimeOptions? options = null, bool isWorker = true, ExpressionSyntaxes? expressions = null, OutboundHttp? http = null,
-        ActivityCatalog? catalog = null, bool useTimers = false)
+        ActivityCatalog? catalog = null, bool useTimers = false, IServiceProvider? services = null)
     {
         var own = on is null ? await PostgresServer.NewDatabaseAsync() : null;
         var runtime = new WorkflowRuntime(
             (own ?? on)!.DataSource,
             (options ?? new RuntimeOptions { PollInterval = TimeSpan.FromMilliseconds(100) }) with { UseTimers = useTimers },
-            library => new WorkflowEngine(catalog: catalog, library: library, expressions: expressions, http: http),
+            library => new WorkflowEngine(catalog: catalog, library: library, expressions: expressions, http: http, services: services),
             new WorkflowServices(),
             NullLoggerFactory.Instance,
             TimeProvider.System);

@@ -20,7 +20,7 @@ public sealed partial class PrometheusMetrics : IDisposable
     /// <summary>The meters that a server shows.</summary>
     public static readonly IReadOnlyList<string> DefaultMeters =
     [
-        "Elsa.Workflows", "Conclave", "Npgsql", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
+        "Elsa.Workflows", "Conclave", "Conclave.Inference", "Npgsql", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
         "System.Runtime",
     ];
 

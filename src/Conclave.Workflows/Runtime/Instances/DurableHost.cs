@@ -31,6 +31,8 @@ internal sealed class DurableHost : WorkflowHost
         CommitPoints = burst;
     }
 
+    public override string Tenant => _burst.Tenant;
+
     public override IHttpExchange? HttpExchange => _burst.Exchange;
 
     public override void WriteLine(string? text) => _runner.Services.WriteLine(_burst.Tenant, _burst.Instance.Id, text ?? "");

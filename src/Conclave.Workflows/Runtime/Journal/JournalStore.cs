@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
+using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -134,67 +134,8 @@ public sealed partial class JournalStore(NpgsqlDataSource database, TimeProvider
     /// <param name="cancellationToken">Stops waiting.</param>
     public async Task MaintainAsync(TimeSpan? retention, CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
-        var month = new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc);
-        await using var connection = await database.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await ExecuteAsync(connection, "select pg_advisory_xact_lock(7142)", cancellationToken);
-        foreach (var first in (DateTime[])[month, month.AddMonths(1)])
-            await AddPartitionAsync(connection, first, cancellationToken);
-        if (retention is { } kept)
-        {
-            foreach (var (name, end) in await ReadPartitionsAsync(connection, cancellationToken))
-            {
-                if (end > now - kept)
-                    continue;
-                await ExecuteAsync(connection, $"drop table conclave.{name}", cancellationToken);
-                LogDropped(name);
-            }
-        }
-
-        await transaction.CommitAsync(cancellationToken);
-    }
-
-    private static async Task AddPartitionAsync(NpgsqlConnection connection, DateTime first, CancellationToken cancellationToken)
-    {
-        var name = string.Create(CultureInfo.InvariantCulture, $"journal_{first:yyyy_MM}");
-        var (from, to) = (first.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), first.AddMonths(1).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
-        await using var exists = new NpgsqlCommand("select to_regclass('conclave.' || $1) is not null", connection);
-        exists.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
-        if ((bool)(await exists.ExecuteScalarAsync(cancellationToken))!)
-            return;
-        // What the default partition caught meanwhile moves into the new one.
-        await ExecuteAsync(connection, $"""
-            create table conclave.{name} (like conclave.journal including defaults);
-            with moved as (
-                delete from conclave.journal_default where created_at >= '{from}+00' and created_at < '{to}+00' returning *)
-            insert into conclave.{name} select * from moved;
-            alter table conclave.journal attach partition conclave.{name} for values from ('{from}+00') to ('{to}+00');
-            """, cancellationToken);
-    }
-
-    private static async Task<List<(string Name, DateTimeOffset End)>> ReadPartitionsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        await using var command = new NpgsqlCommand(
-            "select inhrelid::regclass::text from pg_inherits where inhparent = 'conclave.journal'::regclass", connection);
-        var partitions = new List<(string, DateTimeOffset)>();
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            var name = reader.GetString(0).Split('.')[^1];
-            if (DateTime.TryParseExact(name, "'journal_'yyyy_MM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var first))
-                partitions.Add((name, first.AddMonths(1)));
-        }
-
-        return partitions;
-    }
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
-    {
-#pragma warning disable CA2100    // Names and dates are ours.
-        await using var command = new NpgsqlCommand(sql, connection);
-#pragma warning restore CA2100
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        foreach (var dropped in await MonthlyPartitions.MaintainAsync(database, "journal", time.GetUtcNow(), retention, cancellationToken))
+            LogDropped(dropped);
     }
 
     [LoggerMessage(2501, LogLevel.Information, "The journal's partition {Partition} is past its retention and was dropped.")]

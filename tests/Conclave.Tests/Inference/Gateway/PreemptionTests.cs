@@ -79,7 +79,8 @@ public sealed class PreemptionTests
         server.Answer = (request, token) => Count(request, allAreThere.Task, token);
         var reports = Enumerable.Range(0, 3).Select(_ => new CallReport()).ToArray();
 
-        var asking = reports.Select(r => gateway.AskAsync(TestGateway.Call("count"), r)).ToArray();
+        // Calls of one flow go in the order of their arrival, so only those of several take turns.
+        var asking = reports.Select((r, i) => gateway.AskAsync(TestGateway.Call("count", new CallContext { Tenant = TestGateway.Tenant, AgentId = $"agent{i}" }), r)).ToArray();
         while (gateway.Scheduler.Snapshot().Waiting.Count < 2)
             await Task.Yield();
         allAreThere.SetResult();
@@ -87,7 +88,7 @@ public sealed class PreemptionTests
 
         var whole = string.Concat(Enumerable.Range(0, 20).Select(i => $"{i} "));
         Assert.All(answers, answer => Assert.Equal(whole, answer.Text));
-        Assert.Contains(reports, r => r.Slices.Count > 2);
+        Assert.Contains(reports, r => r.Slices.Count > 1);
         Assert.All(reports, r => Assert.Equal(20, r.OutputTokens));
         gateway.AssertIdle();
 

@@ -1,4 +1,5 @@
 using Conclave.Inference;
+using Conclave.Inference.Budgets;
 using Conclave.Inference.Gateway;
 using Conclave.Inference.Pool;
 using Conclave.Inference.Routing;
@@ -28,6 +29,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public required InferenceGateway Gateway { get; init; }
 
+    public required BudgetLedger Budgets { get; init; }
+
     public static async Task<TestGateway> StartAsync(
         TestDatabase? on = null, FakeModels? models = null, SchedulerOptions? scheduling = null, InferenceOptions? options = null)
     {
@@ -37,6 +40,7 @@ internal sealed class TestGateway : IAsyncDisposable
         var pool = new ServerPool(database.DataSource, [models], null, new ServerPoolOptions { DiscoverOllama = false, BreakerCalls = 1_000 }, time, NullLogger<ServerPool>.Instance);
         await pool.StartAsync(default);
         var scheduler = new SlotScheduler(scheduling ?? new SchedulerOptions(), time);
+        var ledger = new BudgetLedger(database.DataSource, time, NullLogger<BudgetLedger>.Instance);
         var log = new CallLog(database.DataSource, NullLogger<CallLog>.Instance);
         return new TestGateway
         {
@@ -45,7 +49,8 @@ internal sealed class TestGateway : IAsyncDisposable
             Pool = pool,
             Scheduler = scheduler,
             Log = log,
-            Gateway = new InferenceGateway(pool, new ModelRouter(pool, new Aliases(database, pool, time), new RatedCalls(database, pool, time), new SessionAffinity(time)), scheduler, database.DataSource, log, options ?? new InferenceOptions(), time, NullLogger<InferenceGateway>.Instance),
+            Gateway = new InferenceGateway(pool, new ModelRouter(pool, new Aliases(database, pool, time), new RatedCalls(database, pool, time), new SessionAffinity(time)), scheduler, database.DataSource, log, options ?? new InferenceOptions(), time, NullLogger<InferenceGateway>.Instance, ledger),
+            Budgets = ledger,
             _own = on is null ? database : null,
         };
     }
@@ -97,6 +102,7 @@ internal sealed class TestGateway : IAsyncDisposable
         await Gateway.DisposeAsync();
         Scheduler.Dispose();
         await Log.DisposeAsync();
+        await Budgets.DisposeAsync();
         await Pool.DisposeAsync();
         if (_own is not null)
             await _own.DisposeAsync();

@@ -1,0 +1,123 @@
+using System.Text.Json;
+using Conclave.Inference.StructuredOutput;
+using Conclave.Workflows.Activities;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Expressions;
+using Microsoft.Extensions.AI;
+
+namespace Conclave.Inference.Activities;
+
+/// <summary>What activities that ask models have in common: which model, what it may cost, and what it took.</summary>
+public abstract class ModelActivity : Activity
+{
+    /// <summary>Which model.</summary>
+    [Input(Description = "The model: an alias such as fast, smart or local-only, a model's name, or server/model.", Category = "Model")]
+    public Input<string> Model { get; set; } = new("smart");
+
+    /// <summary>The most that the call may cost.</summary>
+    [Input(Description = "The most that the call may cost, in the currency of the prices; empty for no such limit. Budgets of the tenant and the instance hold as well.", Category = "Model")]
+    public Input<decimal?> MaxCost { get; set; } = new();
+
+    /// <summary>How urgent it is.</summary>
+    [Input(Description = "How urgent the call is: P1 when a person waits, P3 for bulk.", Category = "Model", UIHint = InputUIHints.DropDown, Options = ["P1", "P2", "P3"])]
+    public Input<string> Priority { get; set; } = new("P2");
+
+    /// <summary>Whether the content must stay in the house.</summary>
+    [Input(Description = "Ask only servers of the house.", Category = "Model")]
+    public Input<bool> LocalOnly { get; set; } = new();
+
+    /// <summary>Whether an equal call's answer will do.</summary>
+    [Input(Description = "Take the answer of an equal call, if there is one, and keep this one.", Category = "Model")]
+    public Input<bool> UseCache { get; set; } = new();
+
+    /// <summary>Tokens read.</summary>
+    [Output(Description = "Tokens that the model read.")]
+    public Output<long>? InputTokens { get; set; }
+
+    /// <summary>Tokens written.</summary>
+    [Output(Description = "Tokens that the model wrote.")]
+    public Output<long>? OutputTokens { get; set; }
+
+    /// <summary>What it cost.</summary>
+    [Output(Description = "What the call cost, in the currency of the prices.")]
+    public Output<decimal>? Cost { get; set; }
+
+    /// <summary>The model that answered.</summary>
+    [Output(Description = "The model that answered.")]
+    public Output<string>? UsedModel { get; set; }
+
+    /// <summary>The server that answered.</summary>
+    [Output(Description = "The server that answered.")]
+    public Output<string>? UsedServer { get; set; }
+
+    /// <summary>Asks a model.</summary>
+    private protected Task<ChatResponse> AskAsync(ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options) =>
+        RunAsync(context, (inference, report) => inference.ChatAsync(new ChatCall(ContextOf(context), ModelOf(context), messages, options), report, context.CancellationToken));
+
+    /// <summary>Asks a model for JSON.</summary>
+    private protected Task<StructuredAnswer> AskAsync(ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options, JsonElement schema)
+    {
+        if (context.Engine.Expressions.Find("JavaScript") is not JavaScriptSyntax { Runners: { } runners })
+            throw new ExpressionException("expression.unavailable", "JSON Schema needs a script runner; create the engine with one.");
+        return RunAsync(context, (inference, report) => new StructuredAnswers(inference, runners).AskAsync(
+            new ChatCall(ContextOf(context), ModelOf(context), messages, options), schema, report, context.CancellationToken));
+    }
+
+    /// <summary>Embeds texts.</summary>
+    private protected Task<GeneratedEmbeddings<Embedding<float>>> EmbedAsync(ActivityContext context, IReadOnlyList<string> texts, int? dimensions) =>
+        RunAsync(context, (inference, report) => inference.EmbedAsync(new EmbedCall(ContextOf(context), ModelOf(context), texts, dimensions), report, context.CancellationToken));
+
+    /// <summary>A JSON Schema that an author gave; null for none.</summary>
+    private protected static JsonElement? SchemaOf(JsonElement given) => given.ValueKind switch
+    {
+        JsonValueKind.Object => given,
+        JsonValueKind.Undefined or JsonValueKind.Null => null,
+        JsonValueKind.String when string.IsNullOrWhiteSpace(given.GetString()) => null,
+        _ => throw new WorkflowException("ai.bad_schema", "The schema must be a JSON Schema object.") { IsPermanent = true },
+    };
+
+    private async Task<T> RunAsync<T>(ActivityContext context, Func<IInference, CallReport, Task<T>> call)
+    {
+        var inference = context.Engine.Service<IInference>("call models");
+        var report = new CallReport();
+        try
+        {
+            return await call(inference, report);
+        }
+        catch (InferenceException exception)
+        {
+            throw new WorkflowException(exception.Code, $"{context.Node}: {exception.Message}", exception)
+            {
+                // Whether another attempt may go better: those that are about the request itself will not.
+                IsPermanent = exception.Failure is InferenceFailure.BadRequest or InferenceFailure.Forbidden or InferenceFailure.ModelNotFound
+                    or InferenceFailure.ContextTooLong or InferenceFailure.BudgetExhausted or InferenceFailure.SchemaMismatch,
+                RetryAfter = exception.RetryAfter,
+            };
+        }
+        finally
+        {
+            context.Set(InputTokens, report.InputTokens);
+            context.Set(OutputTokens, report.OutputTokens);
+            context.Set(Cost, report.Cost);
+            context.Set(UsedModel, report.Model);
+            context.Set(UsedServer, report.Server);
+        }
+    }
+
+    private CallContext ContextOf(ActivityContext context) => new()
+    {
+        Tenant = context.Host.Tenant,
+        InstanceId = context.Instance.Id,
+        Priority = Enum.TryParse<CallPriority>(context.Get(Priority), ignoreCase: true, out var priority) && priority != CallPriority.P0 ? priority : CallPriority.P2,
+        // The next turn of an instance finds what the server has of the one before.
+        SessionId = context.Instance.Id,
+        // A burst that is repeated after a crash makes the same call, and gets the same answer.
+        IdempotencyKey = context.IdempotencyKey,
+        DataPolicy = context.Get(LocalOnly) ? DataPolicy.LocalOnly : DataPolicy.Any,
+        Cache = context.Get(UseCache) ? CachePolicy.Use : CachePolicy.Off,
+        MaxCost = context.Get(MaxCost),
+    };
+
+    private string ModelOf(ActivityContext context) => context.Get(Model) is { Length: > 0 } model ? model
+        : throw new WorkflowException("ai.no_model", $"{context.Node}: no model is chosen. Write an alias such as smart, or a model's name.") { IsPermanent = true };
+}

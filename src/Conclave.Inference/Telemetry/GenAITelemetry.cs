@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Conclave.Inference.Gateway;
+using Conclave.Inference.Scheduling;
+using Microsoft.Extensions.AI;
+
+namespace Conclave.Inference.Telemetry;
+
+/// <summary>What the gateway tells of calls: the names of its spans and metrics, and the calls that record them.</summary>
+/// <remarks>
+/// <para>OpenTelemetry's conventions for generative AI, as of the schema <see cref="SchemaUrl"/>; all of them are still in development, so the names are
+/// in this file alone. <c>OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental</c> adds the counters that are to replace <c>gen_ai.client.token.usage</c>.</para>
+/// <para>Content of messages is recorded only with <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true</c>. Tags of metrics come from closed sets:
+/// servers and models, never ids.</para>
+/// </remarks>
+public static class GenAITelemetry
+{
+    /// <summary>Version of the conventions.</summary>
+    public const string SchemaUrl = "https://opentelemetry.io/schemas/gen-ai/1.42.0";
+
+    /// <summary>Name of the source and meter of OpenTelemetry's names.</summary>
+    public const string SourceName = "Conclave.Inference";
+
+    private const string Operation = "gen_ai.operation.name";
+    private const string Provider = "gen_ai.provider.name";
+    private const string RequestModel = "gen_ai.request.model";
+    private const string ResponseModel = "gen_ai.response.model";
+    private const string TokenType = "gen_ai.token.type";
+    private const string ErrorType = "error.type";
+    private const string ServerTag = "server";
+    private const string ModelTag = "model";
+    private const string PriorityTag = "priority";
+    private const string OutcomeTag = "outcome";
+
+    private static readonly bool IsLatest = (Environment.GetEnvironmentVariable("OTEL_SEMCONV_STABILITY_OPT_IN") ?? "")
+        .Split(',', StringSplitOptions.TrimEntries).Contains("gen_ai_latest_experimental", StringComparer.Ordinal);
+
+    private static readonly bool CapturesContent =
+        string.Equals(Environment.GetEnvironmentVariable("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"), "true", StringComparison.OrdinalIgnoreCase);
+
+    private static readonly ActivitySource Source = new(new ActivitySourceOptions(SourceName) { TelemetrySchemaUrl = SchemaUrl });
+    private static readonly Meter Meter = new(new MeterOptions(SourceName) { TelemetrySchemaUrl = SchemaUrl });
+
+    private static readonly Histogram<double> Duration = Seconds("gen_ai.client.operation.duration", "Time a call took, queue included.");
+    private static readonly Histogram<double> FirstChunk = Seconds("gen_ai.client.operation.time_to_first_chunk", "From the call to its first token.");
+    private static readonly Histogram<long> TokenUsage = Meter.CreateHistogram(
+        "gen_ai.client.token.usage", "{token}", "Tokens of a call.", null,
+        new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864] });
+    private static readonly Counter<long>? InferenceTokens = IsLatest ? Meter.CreateCounter<long>("gen_ai.client.inference.tokens", "{token}", "Tokens of calls.") : null;
+
+    private static readonly Counter<long> Calls = Meter.CreateCounter<long>("conclave.inference.calls", "{call}", "Model calls that ended.");
+    private static readonly Counter<long> TokensTotal = Meter.CreateCounter<long>("conclave.inference.tokens", "{token}", "Tokens that models read and wrote.");
+    private static readonly Counter<double> Cost = Meter.CreateCounter<double>("conclave.inference.cost", "{currency}", "What calls cost, in the currency of the prices.");
+    private static readonly Counter<long> Answers = Meter.CreateCounter<long>("conclave.inference.answers", "{call}", "Answers of models, by whether the server is one of the house: the share of local calls.");
+    private static readonly Histogram<double> Wait = Seconds("conclave.inference.queue.age", "How long a call waited for a slot, all slices together.");
+    private static readonly Histogram<double> Overhead = Meter.CreateHistogram(
+        "conclave.inference.overhead", "s", "The gateway's own time for a call.", null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1] });
+    private static readonly Counter<long> Slices = Meter.CreateCounter<long>("conclave.inference.slices", "{slice}", "Stays of calls on servers; more than calls when some were stopped and continued.");
+
+    /// <summary>Begins the span of a call; null when nobody listens.</summary>
+    internal static Activity? Begin(string operation, string model, CallContext context, ChatCall? call)
+    {
+        var span = Source.StartActivity($"{operation} {model}", ActivityKind.Client);
+        if (span is not { IsAllDataRequested: true })
+            return span;
+        span.SetTag(Operation, operation);
+        span.SetTag(RequestModel, model);
+        Tag("gen_ai.conversation.id", context.SessionId);
+        Tag("gen_ai.agent.id", context.AgentId);
+        if (call is null)
+            return span;
+        var options = call.Options;
+        span.SetTag("gen_ai.request.stream", true);
+        Tag("gen_ai.request.temperature", options.Temperature);
+        Tag("gen_ai.request.top_p", options.TopP);
+        Tag("gen_ai.request.top_k", options.TopK);
+        Tag("gen_ai.request.seed", options.Seed);
+        Tag("gen_ai.request.max_tokens", options.MaxOutputTokens);
+        Tag("gen_ai.request.frequency_penalty", options.FrequencyPenalty);
+        Tag("gen_ai.request.presence_penalty", options.PresencePenalty);
+        Tag("gen_ai.output.type", options.ResponseFormat is ChatResponseFormatJson ? "json" : "text");
+        if (CapturesContent)
+            span.SetTag("gen_ai.input.messages", System.Text.Json.JsonSerializer.Serialize(call.Messages, AIJsonUtilities.DefaultOptions));
+        return span;
+
+        void Tag(string name, object? value)
+        {
+            if (value is not null)
+                span.SetTag(name, value);
+        }
+    }
+
+    /// <summary>Ends it, and counts.</summary>
+    internal static void End(Activity? span, CallRecord record)
+    {
+        var seconds = (record.EndedAt - record.CreatedAt).TotalSeconds;
+        if (span is { IsAllDataRequested: true })
+        {
+            span.SetTag(Provider, record.Provider);
+            span.SetTag(ResponseModel, record.Model);
+            span.SetTag("gen_ai.response.id", record.Id);
+            span.SetTag("gen_ai.usage.input_tokens", record.InputTokens);
+            span.SetTag("gen_ai.usage.output_tokens", record.OutputTokens);
+            span.SetTag("gen_ai.usage.cache_read.input_tokens", record.CachedInputTokens);
+            span.SetTag("gen_ai.response.time_to_first_chunk", record.TimeToFirstToken?.TotalSeconds);
+            span.SetTag("conclave.inference.server", record.Server);
+            if (record.Error is { } error)
+            {
+                span.SetTag(ErrorType, error);
+                span.SetStatus(ActivityStatusCode.Error);
+            }
+        }
+
+        span?.Dispose();
+        var outcome = record.Outcome switch { CallPhase.Completed => "completed", CallPhase.Failed => "failed", _ => "cancelled" };
+        var priority = record.Context.Priority switch { CallPriority.P0 => "p0", CallPriority.P1 => "p1", CallPriority.P2 => "p2", _ => "p3" };
+        Calls.Add(1, new(OutcomeTag, outcome), new(PriorityTag, priority), new("cache", record.Cache switch { CacheOutcome.Miss => "miss", CacheOutcome.Hit => "hit", _ => "replay" }));
+        Overhead.Record(record.Overhead.TotalSeconds);
+        if (record.Slices.Count == 0)
+            return;
+        var waited = record.Slices.Sum(s => (s.StartedAt - s.QueuedAt).TotalSeconds);
+        Wait.Record(waited, new KeyValuePair<string, object?>(PriorityTag, priority));
+        Slices.Add(record.Slices.Count, new KeyValuePair<string, object?>(PriorityTag, priority));
+        var tags = new TagList { { Operation, record.Operation }, { Provider, record.Provider }, { ResponseModel, record.Model } };
+        if (record.Error is not null)
+            tags.Add(ErrorType, record.Error);
+        Duration.Record(seconds, tags);
+        if (record.TimeToFirstToken is { } first)
+            FirstChunk.Record(first.TotalSeconds, tags);
+        if (record.Outcome == CallPhase.Completed)
+            Answers.Add(1, new KeyValuePair<string, object?>("local", record.IsLocal ? "true" : "false"));
+        Count("input", record.InputTokens);
+        Count("output", record.OutputTokens);
+        Cost.Add((double)record.Cost, new(ServerTag, record.Server), new(ModelTag, record.Model));
+
+        void Count(string type, long tokens)
+        {
+            TokenUsage.Record(tokens, new(Operation, record.Operation), new(Provider, record.Provider), new(ResponseModel, record.Model), new(TokenType, type));
+            InferenceTokens?.Add(tokens, new(Operation, record.Operation), new(Provider, record.Provider), new(ResponseModel, record.Model), new(TokenType, type));
+            TokensTotal.Add(tokens, new(ServerTag, record.Server), new(ModelTag, record.Model), new("type", type));
+        }
+    }
+
+    /// <summary>Shows slots and queues until disposed.</summary>
+    /// <param name="scheduler">Who has which slot.</param>
+    /// <param name="name">Name of a server by its id.</param>
+    /// <param name="log">Records that could not be kept.</param>
+    public static IDisposable Observe(SlotScheduler scheduler, Func<string, string> name, CallLog log)
+    {
+        var meter = new Meter(new MeterOptions(SourceName) { TelemetrySchemaUrl = SchemaUrl });
+        meter.CreateObservableGauge("conclave.inference.slots", () => Loads(l => l.Slots), "{slot}", "Slots of servers that this process may use.");
+        meter.CreateObservableGauge("conclave.inference.running", () => Loads(l => l.Running), "{call}", "Calls that have a slot.");
+        meter.CreateObservableGauge("conclave.inference.waiting", () => Loads(l => l.Waiting), "{call}", "Calls that could use a slot of the server; one that may go to several counts on each.");
+        meter.CreateObservableGauge(
+            "conclave.inference.queue.oldest",
+            () =>
+            {
+                var snapshot = scheduler.Snapshot();
+                return snapshot.Waiting.Count == 0 ? 0 : (snapshot.At - snapshot.Waiting.Min(w => w.QueuedAt)).TotalSeconds;
+            },
+            "s", "How long the oldest waiting call has waited.");
+        meter.CreateObservableCounter("conclave.inference.log.dropped", () => log.Dropped, "{call}", "Calls of which no record could be kept.");
+        return meter;
+
+        IEnumerable<Measurement<int>> Loads(Func<ServerLoad, int> value) =>
+            scheduler.Snapshot().Servers.Select(l => new Measurement<int>(value(l), new KeyValuePair<string, object?>(ServerTag, name(l.Server))));
+    }
+
+    private static Histogram<double> Seconds(string name, string description) => Meter.CreateHistogram(
+        name, "s", description, null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92] });
+}
