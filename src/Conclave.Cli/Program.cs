@@ -22,6 +22,9 @@ var root = new RootCommand("Conclave: workflows, agents and their runtime from a
     InstancesCommand.Create(),
     ShowCommand.Create(),
     QueueCommand.Create(),
+    ModelServersCommand.Create(),
+    ModelsCommand.Create(),
+    AliasesCommand.Create(),
 };
 foreach (var command in (Command[])[.. WorkflowCommands.Create(), .. InstanceCommands.Create(), .. StimulusCommands.Create()])
     root.Subcommands.Add(command);

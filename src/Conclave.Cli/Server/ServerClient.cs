@@ -50,13 +50,15 @@ internal sealed class ServerClient : IDisposable
         CallAsync(HttpMethod.Delete, path, null, cancellationToken);
 
     /// <summary>Posts a JSON object; members without a value are left out.</summary>
-    public Task<JsonElement> PostAsync(ApiPath path, JsonObject? body, CancellationToken cancellationToken)
-    {
-        foreach (var name in body?.Where(m => m.Value is null).Select(m => m.Key).ToList() ?? [])
-            body!.Remove(name);
-        var text = body?.ToJsonString();
-        return PostAsync(path, text is null ? null : () => new StringContent(text, Encoding.UTF8, "application/json"), cancellationToken);
-    }
+    public Task<JsonElement> PostAsync(ApiPath path, JsonObject? body, CancellationToken cancellationToken) => PostAsync(path, Content(body), cancellationToken);
+
+    /// <summary>Puts a JSON object; members without a value are left out.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="body">What.</param>
+    /// <param name="ifMatch">The version that it must still have; null for any.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public Task<JsonElement> PutAsync(ApiPath path, JsonObject body, int? ifMatch, CancellationToken cancellationToken) =>
+        CallAsync(HttpMethod.Put, path, Content(body), cancellationToken, ifMatch);
 
     /// <summary>Posts anything; <paramref name="content"/> makes the body anew for each attempt.</summary>
     public Task<JsonElement> PostAsync(ApiPath path, Func<HttpContent>? content, CancellationToken cancellationToken) =>
@@ -71,10 +73,18 @@ internal sealed class ServerClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<JsonElement> CallAsync(HttpMethod method, ApiPath path, Func<HttpContent>? content, CancellationToken cancellationToken)
+    private static Func<HttpContent>? Content(JsonObject? body)
+    {
+        foreach (var name in body?.Where(m => m.Value is null).Select(m => m.Key).ToList() ?? [])
+            body!.Remove(name);
+        var text = body?.ToJsonString();
+        return text is null ? null : () => new StringContent(text, Encoding.UTF8, "application/json");
+    }
+
+    private async Task<JsonElement> CallAsync(HttpMethod method, ApiPath path, Func<HttpContent>? content, CancellationToken cancellationToken, int? ifMatch = null)
     {
         // The whole answer belongs to the attempt: one that breaks off is asked for again.
-        using var answer = await SendAsync(method, path, content, HttpCompletionOption.ResponseContentRead, cancellationToken);
+        using var answer = await SendAsync(method, path, content, HttpCompletionOption.ResponseContentRead, cancellationToken, ifMatch);
         var body = await answer.Content.ReadAsByteArrayAsync(cancellationToken);
         if (body.Length == 0)
             return default;
@@ -84,7 +94,7 @@ internal sealed class ServerClient : IDisposable
     }
 
     private async Task<HttpResponseMessage> SendAsync(
-        HttpMethod method, ApiPath path, Func<HttpContent>? content, HttpCompletionOption completion, CancellationToken cancellationToken)
+        HttpMethod method, ApiPath path, Func<HttpContent>? content, HttpCompletionOption completion, CancellationToken cancellationToken, int? ifMatch = null)
     {
         var idempotencyKey = method == HttpMethod.Post ? Guid.CreateVersion7().ToString("N") : null;
         for (var attempt = 1; ; attempt++)
@@ -95,6 +105,8 @@ internal sealed class ServerClient : IDisposable
                 using var request = new HttpRequestMessage(method, path.ToString()) { Content = content?.Invoke() };
                 if (idempotencyKey is not null)
                     request.Headers.Add("Idempotency-Key", idempotencyKey);
+                if (ifMatch is { } version)
+                    request.Headers.IfMatch.Add(new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{version}\"")));
                 var answer = await _http.SendAsync(request, completion, cancellationToken);
                 if (answer.IsSuccessStatusCode)
                     return answer;

@@ -14,6 +14,9 @@ internal sealed class NodeList(NpgsqlDataSource database, ServerPoolOptions opti
     /// <summary>This process.</summary>
     public string Id { get; } = Guid.CreateVersion7().ToString("N");
 
+    /// <summary>How long a process may say nothing before it counts as gone.</summary>
+    public TimeSpan LongestSilence => options.Heartbeat * BeatsUntilGone;
+
     /// <summary>Those that live, in the same order everywhere.</summary>
     public IReadOnlyList<string> Living { get; private set; } = [];
 
@@ -37,7 +40,7 @@ internal sealed class NodeList(NpgsqlDataSource database, ServerPoolOptions opti
             """);
         command.Parameters.AddValue(Id);
         command.Parameters.AddValue(options.NodeName);
-        command.Parameters.AddValue(options.Heartbeat * BeatsUntilGone);
+        command.Parameters.AddValue(LongestSilence);
         var living = new List<string> { Id };
         await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {

@@ -45,7 +45,10 @@ public sealed partial class ServerPool : IAsyncDisposable
         NpgsqlDataSource database, IEnumerable<IModelProvider> providers, SecretCipher? cipher, ServerPoolOptions options, TimeProvider time, ILogger<ServerPool> logger)
     {
         (_database, _cipher, _options, _time, _logger) = (database, cipher, options, time, logger);
-        _providers = providers.ToDictionary(p => p.Name, StringComparer.Ordinal);
+        _providers = new(StringComparer.Ordinal);
+        // Who plugs in a provider of a name that there is takes its place.
+        foreach (var provider in providers)
+            _providers[provider.Name] = provider;
         _configured = options.Servers.ToDictionary(s => s.Server.Name, StringComparer.OrdinalIgnoreCase);
         _store = new ServerStore(database, time);
         _nodes = new NodeList(database, options);
@@ -59,6 +62,9 @@ public sealed partial class ServerPool : IAsyncDisposable
     public IReadOnlyCollection<string> Providers => _providers.Keys;
 
     internal IModelProvider? Provider(string name) => _providers.GetValueOrDefault(name);
+
+    /// <summary>How long a process may say nothing before it counts as gone.</summary>
+    internal TimeSpan LongestSilence => _nodes.LongestSilence;
 
     /// <summary>This process among those that share the servers.</summary>
     public string NodeId => _nodes.Id;

@@ -34,8 +34,12 @@ public static class ApiEndpoints
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
         BudgetEndpoints.Map(group.MapGroup("/inference/budgets"));
-        CallEndpoints.Map(group.MapGroup("/inference"));
         SyscallEndpoints.Map(group.MapGroup("/scheduler"));
+        var inference = group.MapGroup("/inference");
+        CallEndpoints.Map(inference);
+        ServerEndpoints.Map(inference);
+        ModelEndpoints.Map(inference);
+        RoutingEndpoints.Map(inference);
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

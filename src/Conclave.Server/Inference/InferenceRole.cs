@@ -28,6 +28,7 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     private ModelRouter? _router;
     private Aliases? _aliases;
     private RatedCalls? _rated;
+    private ModelPulls? _pulls;
     private CallLog? _log;
     private InferenceGateway? _gateway;
     private RemoteInference? _remote;
@@ -57,6 +58,9 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     /// <summary>How good answers were.</summary>
     public RatedCalls Rated => _rated ?? throw new InvalidOperationException(NotStarted);
 
+    /// <summary>Models on their way to servers.</summary>
+    public ModelPulls Pulls => _pulls ?? throw new InvalidOperationException(NotStarted);
+
     /// <summary>Records of calls.</summary>
     public CallLog Log => _log ?? throw new InvalidOperationException(NotStarted);
 
@@ -80,6 +84,7 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
         _scheduler = new SlotScheduler(options.Scheduling, time);
         _aliases = new Aliases(database, _pool, time);
         _rated = new RatedCalls(database, _pool, time);
+        _pulls = new ModelPulls(database, _pool, time, loggers.CreateLogger<ModelPulls>());
         await _aliases.LoadAsync(cancellationToken);
         await _rated.LoadAsync(cancellationToken);
         _router = new ModelRouter(_pool, _aliases, _rated, new SessionAffinity(time));
@@ -111,6 +116,8 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
             await _log.DisposeAsync();
         if (_maintenance is not null)
             await _maintenance.DisposeAsync();
+        if (_pulls is not null)
+            await _pulls.DisposeAsync();
         if (_pool is not null)
             await _pool.DisposeAsync();
     }

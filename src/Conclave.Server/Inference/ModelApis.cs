@@ -46,9 +46,9 @@ internal static class ModelApis
         group.MapPost("/generate", OllamaChatEndpoints.GenerateAsync);
         group.MapPost("/embed", OllamaEmbedEndpoints.EmbedAsync);
         group.MapPost("/embeddings", OllamaEmbedEndpoints.EmbedOneAsync);
-        group.MapGet("/tags", ModelEndpoints.TagsAsync);
-        group.MapGet("/ps", ModelEndpoints.RunningAsync);
-        group.MapPost("/show", ModelEndpoints.ShowAsync);
+        group.MapGet("/tags", OllamaModelEndpoints.TagsAsync);
+        group.MapGet("/ps", OllamaModelEndpoints.RunningAsync);
+        group.MapPost("/show", OllamaModelEndpoints.ShowAsync);
         group.MapGet("/version", (HttpContext context) => context.WriteJsonAsync(writer =>
         {
             writer.WriteStartObject();
@@ -56,8 +56,8 @@ internal static class ModelApis
             writer.WriteEndObject();
         }));
         var manage = group.MapGroup("").RequirePermission(Permissions.ManageInference);
-        manage.MapPost("/pull", ModelEndpoints.PullAsync);
-        manage.MapDelete("/delete", ModelEndpoints.DeleteAsync);
+        manage.MapPost("/pull", OllamaModelEndpoints.PullAsync);
+        manage.MapDelete("/delete", OllamaModelEndpoints.DeleteAsync);
         foreach (var path in (ReadOnlySpan<string>)["/create", "/copy", "/push"])
             manage.MapPost(path, (HttpContext context, PassThrough pass, InferenceRole role) => pass.HandleAsync(context, role));
         manage.MapMethods("/blobs/{digest}", ["HEAD", "POST"], (HttpContext context, PassThrough pass, InferenceRole role) => pass.HandleAsync(context, role));

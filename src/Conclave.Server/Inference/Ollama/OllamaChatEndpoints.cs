@@ -17,7 +17,7 @@ internal static class OllamaChatEndpoints
         var messages = OllamaRequest.Messages(body);
         if (messages.Count == 0)
         {
-            await ModelEndpoints.LoadAsync(context, model, body, isChat: true);
+            await OllamaModelEndpoints.LoadAsync(context, model, body, isChat: true);
             return;
         }
 
@@ -35,7 +35,7 @@ internal static class OllamaChatEndpoints
         var images = OllamaRequest.Images(body, "").ToList();
         if (prompt.Length == 0 && images.Count == 0)
         {
-            await ModelEndpoints.LoadAsync(context, model, body, isChat: false);
+            await OllamaModelEndpoints.LoadAsync(context, model, body, isChat: false);
             return;
         }
 

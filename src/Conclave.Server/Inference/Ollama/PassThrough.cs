@@ -64,7 +64,7 @@ internal sealed class PassThrough : IDisposable
 
     private static PooledServer Server(HttpContext context, InferenceRole role)
     {
-        var servers = ModelEndpoints.Managers(context, role).Where(server => server.Server.Provider == "ollama").ToList();
+        var servers = OllamaModelEndpoints.Managers(context, role).Where(server => server.Server.Provider == "ollama").ToList();
         return servers.Count switch
         {
             1 => servers[0],

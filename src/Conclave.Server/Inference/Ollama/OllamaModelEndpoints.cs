@@ -13,7 +13,7 @@ namespace Conclave.Server.Inference.Ollama;
 /// The pool's models are shown as if one Ollama had them all. What changes models needs <c>manage:inference</c> and goes to the server that the header
 /// <c>x-conclave-server</c> names, else to every server that it makes sense for.
 /// </remarks>
-internal static class ModelEndpoints
+internal static class OllamaModelEndpoints
 {
     private static readonly TimeSpan DefaultKeepAlive = TimeSpan.FromMinutes(5);
 
