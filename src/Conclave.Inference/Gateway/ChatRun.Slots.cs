@@ -5,8 +5,9 @@ namespace Conclave.Inference.Gateway;
 /// <content>Waits for a slot, tier by tier.</content>
 internal sealed partial class ChatRun
 {
+    // Of a middling server.
     private const double ReadPerSecond = 2_000;
-    private const double LongestAffinity = 5;
+    private static readonly TimeSpan LongestAffinity = TimeSpan.FromSeconds(15);
     private SlotRequest? _resumed;
 
     // Null when the servers that it waited for are gone, so that there is to be another look.
@@ -38,8 +39,7 @@ internal sealed partial class ChatRun
             Deadline = call.Context.Deadline,
             Servers = [],
             PreferredServer = cached is not null && usable.Exists(c => c.Server.Id == cached) ? cached : null,
-            // As long as another server would need to read the conversation again, at the speed of a middling one.
-            AffinityWait = TimeSpan.FromSeconds(Math.Min(LongestAffinity, read / ReadPerSecond)),
+            AffinityWait = Affinity.WorthWaiting(read, ReadPerSecond) is var worth && worth < LongestAffinity ? worth : LongestAffinity,
             Model = call.Model,
             Cost = Math.Max(1, read + (call.Options.MaxOutputTokens ?? Tokens.UsualOutput) - report.OutputTokens),
             IsPreemptible = CanBeMoved,

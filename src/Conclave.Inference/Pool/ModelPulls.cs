@@ -88,7 +88,9 @@ public sealed partial class ModelPulls : IAsyncDisposable
         using var cancelled = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         var parts = new Dictionary<string, (long Total, long Completed)>(StringComparer.Ordinal);
         string? error = null;
+#pragma warning disable CA2025 // It is awaited below, before the source is disposed.
         var watching = WatchCancelledAsync(pull.Id, cancelled);
+#pragma warning restore CA2025
         try
         {
             var written = _time.GetTimestamp();

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Conclave.Benchmarks.Lists;
 using Conclave.EndToEnd.Browser;
 using Microsoft.Playwright;
 
@@ -13,7 +12,7 @@ internal static class DesignerBenchmark
 
     public static async Task RunAsync(Report report)
     {
-        await using var server = await ListServer.StartAsync();
+        await using var server = await BenchServer.StartAsync();
         await server.SendAsync("PUT /api/workflows/bench", Workflow);
         using var playwright = await Playwright.CreateAsync();
         await using var browser = await Chromium.LaunchAsync(playwright);

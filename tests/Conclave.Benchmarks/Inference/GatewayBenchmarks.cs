@@ -24,8 +24,10 @@ internal static class GatewayBenchmarks
         await UntilKnownAsync(server.Http);
         models.Answer = _ => DoubleAnswer.Say("Fine, thank you.");
         await WarmUpAsync(server.Http, direct);
-        foreach (var (name, run) in (ReadOnlySpan<(string, Func<Task>)>)
-            [("gateway-added-latency", AddedLatencyAsync), ("gateway-first-token", FirstTokenAsync), ("gateway-throughput", ThroughputAsync), ("gateway-streams", StreamsAsync), ("gateway-memory", MemoryAsync)])
+        foreach (var (name, run) in new (string, Func<Task>)[]
+        {
+            ("gateway-added-latency", AddedLatencyAsync), ("gateway-first-token", FirstTokenAsync), ("gateway-throughput", ThroughputAsync), ("gateway-streams", StreamsAsync), ("gateway-memory", MemoryAsync),
+        })
         {
             if (only.Count == 0 || only.Contains(name))
                 await run();
@@ -72,7 +74,7 @@ internal static class GatewayBenchmarks
         {
             const int Streams = 500, Tokens = 50;
             models.Answer = _ => new DoubleAnswer { Tokens = [.. Enumerable.Repeat("tick ", Tokens)], TokenDelay = TimeSpan.FromMilliseconds(40) };
-            foreach (var (name, http) in (ReadOnlySpan<(string, HttpClient)>)[("gateway-streams-direct", direct), ("gateway-streams", server.Http)])
+            foreach (var (name, http) in new[] { ("gateway-streams-direct", direct), ("gateway-streams", server.Http) })
             {
                 var began = Stopwatch.GetTimestamp();
                 var times = await Task.WhenAll(Enumerable.Range(0, Streams).Select(_ => SendAsync(http, Stream, isWhole: true)));
