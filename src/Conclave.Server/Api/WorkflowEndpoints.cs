@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
-using Conclave.Server.Hosting;
 using Conclave.Server.ElsaApi.Definitions;
+using Conclave.Server.Hosting;
 using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Runtime.Definitions;
