@@ -36,7 +36,8 @@ internal sealed partial class ApiDocument
         var isJson = mediaType?.EndsWith("json", StringComparison.Ordinal) == true;
         if (!response.TryGetProperty("content", out var content))
             return body.Length == 0 || !isJson || responses.TryGetProperty("default", out _) ? null : $"{method} {path} answered {status} with a body, which the document does not name.";
-        if (body.Length == 0 || !isJson)
+        // Lines of JSON are held against nothing: the document has no words for a stream.
+        if (body.Length == 0 || !isJson || mediaType == "application/x-ndjson")
             return null;
         if (!content.TryGetProperty(mediaType!, out var media))
             return $"{method} {path} answered {status} as {mediaType}, which the document does not name.";

@@ -13,7 +13,7 @@ public sealed record ModelAlias
 
     /// <summary>The rules: the first one that fits a call and has a server for it is taken.</summary>
     /// <value>1 to 50.</value>
-    public IReadOnlyList<RoutingRule> Rules { get; init; } = [];
+    public IReadOnlyList<RoutingRule> Rules { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>A rule: which calls it is for, and where they go.</summary>
@@ -28,7 +28,7 @@ public sealed record RoutingRule
 
     /// <summary>Where the calls go: the first tier, and the next ones when it fails or makes them wait for too long.</summary>
     /// <value>1 to 20.</value>
-    public IReadOnlyList<RuleTier> Targets { get; init; } = [];
+    public IReadOnlyList<RuleTier> Targets { get; init => field = value ?? []; } = [];
 
     /// <summary>Which of the models comes first.</summary>
     public RoutingStrategy Strategy { get; init; }
@@ -44,7 +44,7 @@ public sealed record RoutingRule
 
     /// <summary>For <see cref="RoutingStrategy.Smart"/>: by how much a model's predicted quality may be below the best one's when it is cheaper.</summary>
     /// <value>0 to 1; default 0.1.</value>
-    public double QualityTolerance { get; init; } = 0.1;
+    public double QualityTolerance { get; set; } = 0.1;
 }
 
 /// <summary>Which calls a rule is for. What is not given fits every call.</summary>
@@ -82,7 +82,8 @@ public sealed record RuleConditions
 public sealed record RuleTier
 {
     /// <summary>Names of models, or patterns with <c>*</c>.</summary>
-    public IReadOnlyList<string> Models { get; init; } = ["*"];
+    // A member that JSON leaves out is set to null by generated code.
+    public IReadOnlyList<string> Models { get; init => field = value ?? ["*"]; } = ["*"];
 
     /// <summary>Names of servers, or patterns with <c>*</c>; null for all.</summary>
     public IReadOnlyList<string>? Servers { get; init; }
