@@ -44,7 +44,7 @@ public sealed class LookTests(BrowserServer browser)
             await person.Editor.SelectAsync("later");
             await person.Editor.Control("Text").WaitForAsync();
             await person.Page.GotoAsync($"/designer/instances/{instance}");
-            await person.Page.GetByText("Write line - Completed").WaitForAsync();
+            await person.Page.GetByText("- Completed").First.WaitForAsync();
             await person.Editor.Node("later").Locator(".activity-label").ClickAsync();
             await person.ShootAsync("run");
         });
