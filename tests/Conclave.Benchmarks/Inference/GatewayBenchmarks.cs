@@ -148,7 +148,7 @@ internal static class GatewayBenchmarks
         return (counts.Sum(), Stopwatch.GetElapsedTime(began));
     }
 
-    /// <summary>Milliseconds until the first byte of the answer, or its last.</summary>
+    /// <summary>Milliseconds until the first word of the answer, or its last.</summary>
     private static async Task<double> SendAsync(HttpClient http, byte[] body, bool isWhole)
     {
         var began = Stopwatch.GetTimestamp();
@@ -159,14 +159,34 @@ internal static class GatewayBenchmarks
             throw new InvalidOperationException($"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
         await using var stream = await response.Content.ReadAsStreamAsync();
         var buffer = new byte[8192];
-        if (await stream.ReadAsync(buffer) == 0)
-            throw new InvalidOperationException("An answer without content.");
+        int count;
+        // A server may begin its stream before the model has said a word.
+        do
+        {
+            count = await stream.ReadAsync(buffer);
+            if (count == 0)
+                throw new InvalidOperationException("An answer without content.");
+        }
+        while (!HasWord(buffer.AsSpan(0, count)));
         var first = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         while (await stream.ReadAsync(buffer) > 0)
         {
         }
 
         return isWhole ? Stopwatch.GetElapsedTime(began).TotalMilliseconds : first;
+    }
+
+    /// <summary>Whether a chunk, or a whole answer, has content that is not empty.</summary>
+    private static bool HasWord(ReadOnlySpan<byte> text)
+    {
+        var content = "\"content\":\""u8;
+        for (int at; (at = text.IndexOf(content)) >= 0; text = text[(at + content.Length)..])
+        {
+            if (at + content.Length < text.Length && text[at + content.Length] != '"')
+                return true;
+        }
+
+        return false;
     }
 
     private static void Added(Report report, string name, List<double> straight, List<double> through)
