@@ -194,6 +194,10 @@ public sealed partial class ActivityContext
     /// <summary>Asks the host for something that happens once the burst is committed.</summary>
     public void Request(WorkflowEffect effect) => Instance.EffectList.Add(effect);
 
+    /// <summary>What activities of this instance asked for since the last commit, oldest first: nothing of it can be read from the database yet.</summary>
+    public IEnumerable<T> Pending<T>()
+        where T : WorkflowEffect => Instance.EffectList.OfType<T>();
+
     /// <summary>Asks every loop and sequence up to the nearest loop to end.</summary>
     internal void Break()
     {

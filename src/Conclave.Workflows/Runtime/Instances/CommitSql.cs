@@ -93,6 +93,17 @@ internal static class CommitSql
         AddAll(batch, All(group, c => c.Done), (b, rows) => New(b, WorkQueue.FinishSql).AddArray(rows, id => id));
         foreach (var commit in group)
             AddRest(batch, commit);
+        AddRows(batch, All(group, c => c.Rows));
+    }
+
+    /// <summary>Last, and in one order in every commit, since others may lock the same rows.</summary>
+    private static void AddRows(NpgsqlBatch batch, List<RowWrite> rows)
+    {
+        if (rows.Count == 0)
+            return;
+        // Stable: rows of one instance stay in the order in which its activities asked for them.
+        foreach (var row in rows.OrderBy(r => r.Effect.LockKey, StringComparer.Ordinal))
+            row.Effect.AddTo(batch, row.Tenant, row.InstanceId);
     }
 
     private static List<T> All<T>(IReadOnlyList<InstanceCommit> group, Func<InstanceCommit, List<T>> rows)

@@ -28,6 +28,9 @@ internal static class Effects
                 case TaskRequested:
                     // The bookmark is the task: it is listed and completed by its id.
                     break;
+                case RowEffect rows:
+                    commit.Rows.Add(new RowWrite(rows, burst.Tenant, burst.Instance.Id));
+                    break;
                 default:
                     throw new NotSupportedException($"The runtime does not know what to do with {effects[i].GetType().Name}.");
             }

@@ -39,6 +39,9 @@ public sealed class InstanceCommit
     /// <summary>The answer to a request that must not be handled twice.</summary>
     internal List<ReplyWrite> Replies { get; } = [];
 
+    /// <summary>What features beside the engine write.</summary>
+    internal List<RowWrite> Rows { get; } = [];
+
     /// <summary>What must hold for a new instance to be stored.</summary>
     internal List<ActivationGuard> Guards { get; } = [];
 }
