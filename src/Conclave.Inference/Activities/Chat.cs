@@ -39,6 +39,10 @@ public sealed class Chat : ModelActivity
     [Input(Description = "The most tokens of the answer; empty for the model's default.", Category = "Answer")]
     public Input<int?> MaxTokens { get; set; } = new();
 
+    /// <summary>Where the text is handed on while it comes.</summary>
+    [Input(Description = "A name under which others listen to the answer while it comes, at /api/inference/streams/{name}; empty for nobody. With a schema they hear it once it has been checked.", Category = "Answer")]
+    public Input<string> Channel { get; set; } = new();
+
     /// <summary>The answer: text, or the value that fits the schema.</summary>
     [Output(Description = "The answer: the text, or with a schema the value.")]
     public Output<object>? Result { get; set; }
@@ -64,17 +68,19 @@ public sealed class Chat : ModelActivity
     {
         var messages = ChatInputs.Messages(context.Get(System), context.Get(Messages), context.Get(Prompt));
         var options = new ChatOptions { Temperature = (float?)context.Get(Temperature), MaxOutputTokens = context.Get(MaxTokens), Tools = ChatInputs.Tools(context.Get(Tools)) };
+        using var stream = TokenWriter.Open(context, context.Get(Channel));
         ChatResponse response;
         if (SchemaOf(context.Get(Schema)) is { } schema)
         {
-            var answer = await AskAsync(context, messages, options, schema);
+            var answer = await AskAsync(context, messages, options, schema, stream.Write);
             response = answer.Response;
-            context.Set(Result, ValueConverter.FromJson(answer.Value));
+            // Undefined when the model calls tools first.
+            context.Set(Result, answer.Value.ValueKind == JsonValueKind.Undefined ? null : ValueConverter.FromJson(answer.Value));
             context.Set(Validation, ChatInputs.Describe(answer));
         }
         else
         {
-            response = await AskAsync(context, messages, options);
+            response = await AskAsync(context, messages, options, stream.Write);
             context.Set(Result, response.Text);
         }
 

@@ -51,21 +51,57 @@ public abstract class ModelActivity : Activity
     public Output<string>? UsedServer { get; set; }
 
     /// <summary>Asks a model.</summary>
-    private protected Task<ChatResponse> AskAsync(ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options) =>
-        RunAsync(context, (inference, report) => inference.ChatAsync(new ChatCall(ContextOf(context), ModelOf(context), messages, options), report, context.CancellationToken));
+    /// <param name="context">The execution.</param>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">Tools, temperature and so on.</param>
+    /// <param name="onUpdate">Hears what the model says as it says it; null for nobody. What it throws ends the call.</param>
+    /// <param name="report">Filled while the call proceeds; null for one that nobody else reads.</param>
+    private protected Task<ChatResponse> AskAsync(
+        ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options, Action<ChatResponseUpdate>? onUpdate = null, CallReport? report = null) =>
+        RunAsync(context, report, async (inference, told) =>
+        {
+            var call = new ChatCall(ContextOf(context), ModelOf(context), messages, options);
+            if (onUpdate is null)
+                return await inference.ChatAsync(call, told, context.CancellationToken);
+            var updates = new List<ChatResponseUpdate>();
+            await foreach (var update in inference.StreamAsync(call, told, context.CancellationToken))
+            {
+                updates.Add(update);
+                onUpdate(update);
+            }
+
+            return updates.ToChatResponse();
+        });
 
     /// <summary>Asks a model for JSON.</summary>
-    private protected Task<StructuredAnswer> AskAsync(ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options, JsonElement schema)
+    /// <param name="context">The execution.</param>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="options">Tools, temperature and so on.</param>
+    /// <param name="schema">JSON Schema of the answer.</param>
+    /// <param name="onUpdate">Hears the answer once it has been checked: half of it says nothing, and a repair would write it anew. Null for nobody.</param>
+    /// <param name="report">Filled while the call proceeds; null for one that nobody else reads.</param>
+    private protected Task<StructuredAnswer> AskAsync(
+        ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options, JsonElement schema, Action<ChatResponseUpdate>? onUpdate = null, CallReport? report = null)
     {
         if (context.Engine.Expressions.Find("JavaScript") is not JavaScriptSyntax { Runners: { } runners })
             throw new ExpressionException("expression.unavailable", "JSON Schema needs a script runner; create the engine with one.");
-        return RunAsync(context, (inference, report) => new StructuredAnswers(inference, runners).AskAsync(
-            new ChatCall(ContextOf(context), ModelOf(context), messages, options), schema, report, context.CancellationToken));
+        return RunAsync(context, report, async (inference, told) =>
+        {
+            var answer = await new StructuredAnswers(inference, runners).AskAsync(
+                new ChatCall(ContextOf(context), ModelOf(context), messages, options), schema, told, context.CancellationToken);
+            if (onUpdate is not null)
+            {
+                foreach (var update in answer.Response.ToChatResponseUpdates())
+                    onUpdate(update);
+            }
+
+            return answer;
+        });
     }
 
     /// <summary>Embeds texts.</summary>
     private protected Task<GeneratedEmbeddings<Embedding<float>>> EmbedAsync(ActivityContext context, IReadOnlyList<string> texts, int? dimensions) =>
-        RunAsync(context, (inference, report) => inference.EmbedAsync(new EmbedCall(ContextOf(context), ModelOf(context), texts, dimensions), report, context.CancellationToken));
+        RunAsync(context, null, (inference, report) => inference.EmbedAsync(new EmbedCall(ContextOf(context), ModelOf(context), texts, dimensions), report, context.CancellationToken));
 
     /// <summary>A JSON Schema that an author gave; null for none.</summary>
     private protected static JsonElement? SchemaOf(JsonElement given) => given.ValueKind switch
@@ -76,10 +112,30 @@ public abstract class ModelActivity : Activity
         _ => throw new WorkflowException("ai.bad_schema", "The schema must be a JSON Schema object.") { IsPermanent = true },
     };
 
-    private async Task<T> RunAsync<T>(ActivityContext context, Func<IInference, CallReport, Task<T>> call)
+    /// <summary>In whose name the call is made and what it may do: the tenant's and the instance's. Derived activities say more of it with <c>with</c>.</summary>
+    private protected virtual CallContext ContextOf(ActivityContext context) => new()
+    {
+        Tenant = context.Host.Tenant,
+        InstanceId = context.Instance.Id,
+        Priority = Enum.TryParse<CallPriority>(context.Get(Priority), ignoreCase: true, out var priority) && priority != CallPriority.P0 ? priority : CallPriority.P2,
+        // The next turn of an instance finds what the server has of the one before.
+        SessionId = context.Instance.Id,
+        // A burst that is repeated after a crash makes the same call, and gets the same answer.
+        IdempotencyKey = context.IdempotencyKey,
+        DataPolicy = context.Get(LocalOnly) ? DataPolicy.LocalOnly : DataPolicy.Any,
+        Cache = context.Get(UseCache) ? CachePolicy.Use : CachePolicy.Off,
+        MaxCost = context.Get(MaxCost),
+    };
+
+    /// <summary>The model that is asked for: an alias, a model's name, or <c>server/model</c>.</summary>
+    /// <exception cref="WorkflowException"><c>ai.no_model</c>.</exception>
+    private protected virtual string ModelOf(ActivityContext context) => context.Get(Model) is { Length: > 0 } model ? model
+        : throw new WorkflowException("ai.no_model", $"{context.Node}: no model is chosen. Write an alias such as smart, or a model's name.") { IsPermanent = true };
+
+    private async Task<T> RunAsync<T>(ActivityContext context, CallReport? given, Func<IInference, CallReport, Task<T>> call)
     {
         var inference = context.Engine.Service<IInference>("call models");
-        var report = new CallReport();
+        var report = given ?? new CallReport();
         try
         {
             return await call(inference, report);
@@ -103,21 +159,4 @@ public abstract class ModelActivity : Activity
             context.Set(UsedServer, report.Server);
         }
     }
-
-    private CallContext ContextOf(ActivityContext context) => new()
-    {
-        Tenant = context.Host.Tenant,
-        InstanceId = context.Instance.Id,
-        Priority = Enum.TryParse<CallPriority>(context.Get(Priority), ignoreCase: true, out var priority) && priority != CallPriority.P0 ? priority : CallPriority.P2,
-        // The next turn of an instance finds what the server has of the one before.
-        SessionId = context.Instance.Id,
-        // A burst that is repeated after a crash makes the same call, and gets the same answer.
-        IdempotencyKey = context.IdempotencyKey,
-        DataPolicy = context.Get(LocalOnly) ? DataPolicy.LocalOnly : DataPolicy.Any,
-        Cache = context.Get(UseCache) ? CachePolicy.Use : CachePolicy.Off,
-        MaxCost = context.Get(MaxCost),
-    };
-
-    private string ModelOf(ActivityContext context) => context.Get(Model) is { Length: > 0 } model ? model
-        : throw new WorkflowException("ai.no_model", $"{context.Node}: no model is chosen. Write an alias such as smart, or a model's name.") { IsPermanent = true };
 }

@@ -37,6 +37,7 @@ public static class ApiEndpoints
         SyscallEndpoints.Map(group.MapGroup("/scheduler"));
         var inference = group.MapGroup("/inference");
         CallEndpoints.Map(inference);
+        TokenStreamEndpoint.Map(inference);
         ServerEndpoints.Map(inference);
         ModelEndpoints.Map(inference);
         RoutingEndpoints.Map(inference);

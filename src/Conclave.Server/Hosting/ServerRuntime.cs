@@ -1,5 +1,6 @@
 using Conclave.Inference.Activities;
 using Conclave.Inference.Budgets;
+using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
@@ -164,6 +165,9 @@ public sealed partial class ServerRuntime(
             },
             loggers,
             time);
+        var tokens = services.GetRequiredService<TokenStreams>();
+        _runtime.Hear(TokenStreams.WantChannel, tokens.Hear);
+        _runtime.Hear(TokenStreams.PieceChannel, tokens.Hear);
         Import = new DefinitionImport(_runtime.Catalog.Store, (tenant, definition, token) => _runtime.Catalog.Of(tenant).CompileAsync(definition, token))
         {
             Saved = async (tenant, stored, token) => await _runtime.Catalog.RefreshAsync(tenant, stored.Definition.DefinitionId, token),

@@ -10,9 +10,11 @@ using Conclave.Inference.Providers.Scripted;
 using Conclave.Inference.Remote;
 using Conclave.Inference.Routing;
 using Conclave.Inference.Scheduling;
+using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
 using Conclave.Inference.Telemetry;
 using Conclave.Server.Accounts.Sessions;
+using Conclave.Server.Hosting;
 using Conclave.Workflows.Expressions.Scripting;
 using Npgsql;
 
@@ -129,6 +131,8 @@ internal static class InferenceServices
     /// <summary>Adds <see cref="InferenceRole"/>, and <see cref="IInference"/> for whoever asks after the start.</summary>
     public static IServiceCollection AddInference(this IServiceCollection services) => services
         .AddSingleton<InferenceRole>()
+        .AddSingleton(provider => new TokenStreams(
+            provider.GetRequiredService<ServerRuntime>().Database, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TokenStreams>>()))
         .AddSingleton<IModelProvider>(provider => new OllamaProvider(provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.OpenAI, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.Compatible, provider.GetRequiredService<TimeProvider>()))

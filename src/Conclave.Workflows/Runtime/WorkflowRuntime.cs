@@ -29,6 +29,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     private readonly CancellationTokenSource _drain = new();
     private readonly CancellationTokenSource _abort = new();
     private readonly Channel<(string Tenant, string DefinitionId)> _changed = Channel.CreateUnbounded<(string, string)>();
+    private readonly Dictionary<string, Action<string, string>> _heard = new(StringComparer.Ordinal);
     private readonly List<Task> _tasks = [];
     private Task _working = Task.CompletedTask;
 
@@ -123,6 +124,11 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     /// <summary>Partitions and rows that have served their time.</summary>
     public Maintenance Maintenance { get; }
 
+    /// <summary>Hears what processes tell each other on a channel of PostgreSQL's, over the connection that listens anyway. To be said before <see cref="StartAsync"/>.</summary>
+    /// <param name="channel">The channel: small letters and underscores.</param>
+    /// <param name="told">Told channel and payload; returns at once and does not throw. What was told while the connection was lost, it does not hear.</param>
+    public void Hear(string channel, Action<string, string> told) => _heard.Add(channel, told);
+
     /// <summary>Reads what is published, and begins to listen and to renew leases.</summary>
     /// <param name="isWorker">Whether this process takes work from the queue.</param>
     /// <param name="cancellationToken">Stops starting.</param>
@@ -205,9 +211,11 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
             {
                 await using var connection = await _database.OpenConnectionAsync(_stop.Token);
                 connection.Notification += (_, e) => Notified(e);
+#pragma warning disable CA2100    // The names are those of our own code.
                 await using (var command = new NpgsqlCommand(
-                    $"listen {WorkSignal.Channel}; listen {DefinitionStore.Channel}; listen {InterruptChannel}; {InstanceWatch.ListenSql}; listen {WorkerPause.Channel}", connection))
+                    $"listen {WorkSignal.Channel}; listen {DefinitionStore.Channel}; listen {InterruptChannel}; {InstanceWatch.ListenSql}; listen {WorkerPause.Channel}{string.Concat(_heard.Keys.Select(c => $"; listen {c}"))}", connection))
                     await command.ExecuteNonQueryAsync(_stop.Token);
+#pragma warning restore CA2100
                 await Watch.LoadAsync(_stop.Token);
                 await Pause.LoadAsync(_stop.Token);
                 // What was told while nobody listened is read again.
@@ -246,6 +254,12 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
 
         if (Watch.Hear(notification.Channel, notification.Payload))
             return;
+        if (_heard.TryGetValue(notification.Channel, out var told))
+        {
+            told(notification.Channel, notification.Payload);
+            return;
+        }
+
         if (notification.Channel == WorkerPause.Channel)
         {
             Pause.Hear(notification.Payload);

@@ -1,13 +1,18 @@
 using Conclave.Inference;
 using Conclave.Inference.Activities;
 using Conclave.Inference.Providers;
+using Conclave.Inference.Streaming;
 using Conclave.Tests.Expressions.Scripting;
 using Conclave.Tests.Inference.Gateway;
 using Conclave.Tests.Runtime;
+using Conclave.Workflows.Activities;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging.Abstractions;
+using Channel = System.Threading.Channels.Channel;
 
 namespace Conclave.Tests.Inference.Activities;
 
@@ -110,6 +115,56 @@ public sealed class ModelActivityTests(ScriptPool scripts)
         Assert.Contains("a failed", Assert.Single((await host.ReadAsync(id)).Incidents).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Chat_Channel_ListenersHearTheAnswerAsItComes()
+    {
+        await using var gateway = await StartAsync();
+        await using var streams = new TokenStreams(gateway.Database.DataSource, TimeProvider.System, NullLogger<TokenStreams>.Instance);
+        var pieces = Channel.CreateUnbounded<string>();
+        gateway.Models["a"].Answer = (_, token) => FakeServer.SayFrom(pieces.Reader, token);
+        await using var host = await HostAsync(gateway, gateway.Gateway, streams);
+        await host.PublishAsync(Workflow("Chat", """
+            "prompt": { "typeName": "String", "expression": { "type": "Literal", "value": "Say hello" } },
+            "channel": { "typeName": "String", "expression": { "type": "Literal", "value": "hello" } },
+            "result": { "typeName": "Object", "memoryReference": { "id": "answer" } }
+            """));
+        using var listening = await streams.SubscribeAsync(TestRuntime.Tenant, "hello", default);
+        var heard = listening.ReadAsync(default).GetAsyncEnumerator();
+
+        var id = await host.EnqueueAsync("ask");
+        Assert.Equal(TokenPieceKind.Begin, await NextAsync());
+        pieces.Writer.TryWrite("Hel");
+        Assert.Equal((TokenPieceKind.Text, "Hel"), (await NextAsync(), heard.Current.Text));
+        pieces.Writer.TryWrite("lo");
+        Assert.Equal((TokenPieceKind.Text, "lo"), (await NextAsync(), heard.Current.Text));
+        pieces.Writer.Complete();
+        Assert.Equal(TokenPieceKind.End, await NextAsync());
+        await host.WaitAsync(id, WorkflowSubStatus.Finished);
+
+        Assert.Equal("Hello", Value(await host.ReadAsync(id), "answer"));
+
+        async Task<TokenPieceKind> NextAsync()
+        {
+            Assert.True(await heard.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30)));
+            return heard.Current.Kind;
+        }
+    }
+
+    [Fact]
+    public async Task ModelActivity_Derived_SaysInWhoseNameItAsksAndHearsUpdates()
+    {
+        await using var gateway = await StartAsync();
+        await using var host = await HostAsync(gateway, gateway.Gateway);
+        await host.PublishAsync(Workflow("AskAsAgent", """ "result": { "typeName": "Object", "memoryReference": { "id": "answer" } } """));
+
+        var id = await host.EnqueueAsync("ask");
+        await host.WaitAsync(id, WorkflowSubStatus.Finished);
+
+        Assert.Equal("Hello |from |a", Value(await host.ReadAsync(id), "answer"));
+        await gateway.Log.FlushAsync(default);
+        Assert.Equal("agent1 session1 parent1", await gateway.Database.QueryAsync<string>("select agent_id || ' ' || session_id || ' ' || parent_id from conclave.inference_call"));
+    }
+
     private static async Task<TestGateway> StartAsync()
     {
         var gateway = await TestGateway.StartAsync();
@@ -122,9 +177,9 @@ public sealed class ModelActivityTests(ScriptPool scripts)
         return gateway;
     }
 
-    private Task<TestRuntime> HostAsync(TestGateway gateway, IInference inference) => TestRuntime.StartAsync(
+    private Task<TestRuntime> HostAsync(TestGateway gateway, IInference inference, TokenStreams? streams = null) => TestRuntime.StartAsync(
         gateway.Database, new RuntimeOptions { PollInterval = TimeSpan.FromMilliseconds(100), Lease = TimeSpan.FromSeconds(2), DrainTimeout = TimeSpan.FromSeconds(1) },
-        expressions: ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(scripts.Pool)), catalog: InferenceActivities.Catalog, services: new Services(inference));
+        expressions: ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(scripts.Pool)), catalog: InferenceActivities.Catalog.With(ActivityType.From<AskAsAgent>()), services: new Services(inference, streams));
 
     private static string Workflow(string type, string inputs, string model = "m") => $$"""
         { "definitionId": "ask",
@@ -134,8 +189,32 @@ public sealed class ModelActivityTests(ScriptPool scripts)
 
     private static object? Value(WorkflowInstance instance, string variable) => instance.GetVariable(instance.Graph.Root.FindVariable(variable)!);
 
-    private sealed class Services(IInference inference) : IServiceProvider
+    private sealed class Services(IInference inference, TokenStreams? streams = null) : IServiceProvider
     {
-        public object? GetService(Type serviceType) => serviceType == typeof(IInference) ? inference : null;
+        public object? GetService(Type serviceType) => serviceType == typeof(IInference) ? inference : serviceType == typeof(TokenStreams) ? streams : null;
     }
+}
+
+/// <summary>An activity of another assembly that asks in an agent's name.</summary>
+[Activity("Conclave", "AI", "Asks in an agent's name.", Kind = ActivityKind.Task, HasEffect = true)]
+public sealed class AskAsAgent : ModelActivity
+{
+    /// <summary>What was heard, piece by piece.</summary>
+    [Output(Description = "What was heard.")]
+    public Output<object>? Result { get; set; }
+
+    /// <inheritdoc/>
+    public override async ValueTask ExecuteAsync(ActivityContext context)
+    {
+        var pieces = new List<string>();
+        var report = new CallReport();
+        var response = await AskAsync(
+            context, [new ChatMessage(ChatRole.User, "Say hello")], new ChatOptions(), update => pieces.AddRange(update.Contents.OfType<TextContent>().Select(t => t.Text)), report);
+        Assert.Equal(string.Concat(pieces), response.Text);
+        Assert.Equal(CallPhase.Completed, report.Phase);
+        context.Set(Result, string.Join('|', pieces));
+        context.Complete();
+    }
+
+    private protected override CallContext ContextOf(ActivityContext context) => base.ContextOf(context) with { AgentId = "agent1", SessionId = "session1", ParentId = "parent1" };
 }
