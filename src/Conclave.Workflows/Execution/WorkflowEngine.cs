@@ -86,6 +86,7 @@ public sealed class WorkflowEngine
             InitialVariables = start.Variables,
             FlowchartMode = start.FlowchartMode ?? ModeOf(graph.Definition) ?? Options.FlowchartMode,
         };
+        instance.EffectList.AddRange(start.Effects);
         if (graph.KeepsOutputs)
             instance.ActivityOutputs = new object?[]?[graph.Nodes.Count];
         return instance;
@@ -226,4 +227,7 @@ public sealed record WorkflowStart
 
     /// <summary>How flowcharts run; null follows the workflow and then the engine.</summary>
     public FlowchartMode? FlowchartMode { get; init; }
+
+    /// <summary>What is to happen with the instance's first commit, and only if that is stored.</summary>
+    public IReadOnlyList<WorkflowEffect> Effects { get; init; } = [];
 }

@@ -66,7 +66,11 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         Executions = new ActivityExecutions(Journal, Runner);
         Replay = new InstanceReplay(Journal, Runner.Catalog);
         Watch = new InstanceWatch(database, time, loggers.CreateLogger<InstanceWatch>());
-        Runner.Committed = Watch.Stored;
+        Runner.Committed = (tenant, instance) =>
+        {
+            Watch.Stored(tenant, instance.Id);
+            services.Stored?.Invoke(Watch, tenant, instance);
+        };
         Pause = new WorkerPause(database) { Draining = Runner.InterruptAll };
         Worker = new Worker(Queue, Signal, Runner, Stimuli, Pause, time, loggers.CreateLogger<Worker>()) { Alter = Alterations.RunAsync };
         if (options.UseTimers)

@@ -27,6 +27,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     private HashSet<string> _storedBlobs = [];
     private HashSet<string> _newBlobs = [];
     private long _nextSequence;
+    private readonly WorkflowSubStatus _loadedSubStatus;
     private long _fence;
     private int _journalCount;
     private long _sinceCommit;
@@ -49,6 +50,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         Instance = instance;
         Priority = priority;
         LoadedStatus = instance.Status;
+        _loadedSubStatus = instance.SubStatus;
         _span = WorkflowTelemetry.StartBurst(instance, workflows.Tenant);
         _telemetry = new ActivityTelemetry(_span, workflows.Tenant);
         if (instance.SubStatus == WorkflowSubStatus.Pending)
@@ -284,6 +286,8 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
         var effects = Instance.TakeEffects();
         if (effects.Count > 0)
             await Effects.AddAsync(commit, this, effects, cancellationToken);
+        foreach (var rows in _runner.Services.RowsOf?.Invoke(Instance, _loadedSubStatus, keepsHold) ?? [])
+            commit.Rows.Add(new RowWrite(rows, Tenant, Instance.Id));
         if (keepsHold)
             Instance.UpdatedAt = Instance.Time.GetUtcNow();
         var bookmark = AddBookmarks(commit);
@@ -416,7 +420,7 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
 
         _children.Clear();
         OnStored?.Invoke();
-        _runner.Committed?.Invoke(Tenant, Instance.Id);
+        _runner.Committed?.Invoke(Tenant, Instance);
         if (keepsHold)
             return;
         WorkflowTelemetry.BurstEnded(Instance.SubStatus, _began);

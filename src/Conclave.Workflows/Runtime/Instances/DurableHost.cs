@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.Watching;
 
 namespace Conclave.Workflows.Runtime.Instances;
 
@@ -14,6 +15,15 @@ public sealed record WorkflowServices
 
     /// <summary>URLs that publish an event: tenant, name of the event and lifetime; null when the process has no address.</summary>
     public Func<string, string, JsonElement, string>? EventTriggerUrl { get; init; }
+
+    /// <summary>
+    /// What features beside the engine write with each commit of an instance: the instance as it is stored, how it stood when its burst began, and whether the burst
+    /// goes on. Null for nothing.
+    /// </summary>
+    public Func<WorkflowInstance, WorkflowSubStatus, bool, IEnumerable<RowEffect>>? RowsOf { get; init; }
+
+    /// <summary>Called after a commit of this process, with the tenant and the instance; what somebody watches beside instances is told through the first.</summary>
+    public Action<InstanceWatch, string, WorkflowInstance>? Stored { get; init; }
 }
 
 /// <summary>The host of a durable burst.</summary>

@@ -44,8 +44,8 @@ public sealed partial class InstanceRunner
     /// <summary>Called when a burst of this process has ended and is stored: tenant and instance. The instance may be read during the call.</summary>
     public event Action<string, WorkflowInstance>? BurstStored;
 
-    /// <summary>Called when an instance was stored by this process, also in the middle of a burst: tenant and id.</summary>
-    internal Action<string, string>? Committed { get; set; }
+    /// <summary>Called when an instance was stored by this process, also in the middle of a burst: tenant and instance.</summary>
+    internal Action<string, WorkflowInstance>? Committed { get; set; }
 
     /// <summary>Number of bursts under way.</summary>
     public int RunningCount => _running.Count;
@@ -326,6 +326,8 @@ public sealed partial class InstanceRunner
         commit.Work.Add(new NewWork(tenant, instance.Id, WorkKind.Run, priority, dueAt));
         if (Activation.GuardOf(tenant, instance) is { } guard)
             commit.Guards.Add(guard);
+        foreach (var rows in instance.TakeEffects().OfType<RowEffect>())
+            commit.Rows.Add(new RowWrite(rows, tenant, instance.Id));
     }
 
     internal void ChildNotStarted(string parentId, WorkflowInstance child) =>

@@ -83,6 +83,8 @@ create table conclave.agent_turn (
     -- running, waiting, completed, failed, cancelled
     status          text        not null default 'running',
     makeup_hash     text        not null,
+    -- so many failures one after the other take the agent out of use
+    most_failures   int         not null,
     actor           text        not null,
     message         text        not null,
     answer          text,
@@ -148,7 +150,7 @@ $$;
 -- Begins a turn, or says why not: missing, paused, maintenance, error, busy (too many turns), conversation (a turn of it is under way), exists.
 create function conclave.begin_turn(
     p_tenant text, p_turn text, p_agent text, p_conversation text, p_owner text, p_makeup text, p_message text,
-    p_most int, p_recover interval, p_at timestamptz, out refusal text, out number int)
+    p_most int, p_most_failures int, p_recover interval, p_at timestamptz, out refusal text, out number int)
 language plpgsql as $$
 declare
     v_agent conclave.agent;
@@ -180,8 +182,8 @@ begin
         on conflict (tenant, id) do update set turns = agent_conversation.turns + 1, updated_at = p_at
     returning turns into number;
     begin
-        insert into conclave.agent_turn (tenant, id, agent_id, conversation_id, number, makeup_hash, actor, message, started_at)
-        values (p_tenant, p_turn, p_agent, p_conversation, number, p_makeup, p_owner, p_message, p_at);
+        insert into conclave.agent_turn (tenant, id, agent_id, conversation_id, number, makeup_hash, most_failures, actor, message, started_at)
+        values (p_tenant, p_turn, p_agent, p_conversation, number, p_makeup, p_most_failures, p_owner, p_message, p_at);
     exception when unique_violation then
         update conclave.agent_conversation c set turns = c.turns - 1 where c.tenant = p_tenant and c.id = p_conversation;
         refusal := 'conversation';
@@ -200,8 +202,31 @@ begin
 end
 $$;
 
+-- Begins a turn with its first message in the transaction that stores its instance, or undoes that.
+create function conclave.begin_turn_or_refuse(
+    p_tenant text, p_turn text, p_agent text, p_conversation text, p_owner text, p_makeup text, p_message text,
+    p_most int, p_most_failures int, p_recover interval, p_at timestamptz) returns void
+language plpgsql as $$
+begin
+    perform conclave.refuse_unless((conclave.begin_turn(
+        p_tenant, p_turn, p_agent, p_conversation, p_owner, p_makeup, p_message, p_most, p_most_failures, p_recover, p_at)).refusal is null);
+end
+$$;
+
+-- Adds a message to the conversation of a turn, once.
+create function conclave.add_agent_message(p_tenant text, p_turn text, p_place int, p_role text, p_hash bytea, p_body bytea, p_tokens int, p_at timestamptz) returns void
+language plpgsql as $$
+begin
+    insert into conclave.agent_content (tenant, hash, body) values (p_tenant, p_hash, p_body) on conflict do nothing;
+    insert into conclave.agent_message (tenant, conversation_id, turn, place, turn_id, role, hash, tokens, created_at)
+    select t.tenant, t.conversation_id, t.number, p_place, t.id, p_role, p_hash, p_tokens, p_at
+      from conclave.agent_turn t where t.tenant = p_tenant and t.id = p_turn
+        on conflict do nothing;
+end
+$$;
+
 -- A burst of a turn is stored: it waits, goes on, or has ended. Does nothing for instances that are no turns, and nothing twice.
-create function conclave.turn_stored(p_tenant text, p_turn text, p_status text, p_error text, p_most_failures int, p_at timestamptz) returns void
+create function conclave.turn_stored(p_tenant text, p_turn text, p_status text, p_error text, p_at timestamptz) returns void
 language plpgsql as $$
 declare
     v_turn conclave.agent_turn;
@@ -229,7 +254,7 @@ begin
     v_agent.running_turns := greatest(0, v_agent.running_turns - 1);
     v_agent.consecutive_failures := case p_status when 'failed' then v_agent.consecutive_failures + 1 when 'completed' then 0 else v_agent.consecutive_failures end;
     v_to := case
-        when v_agent.state in ('active', 'working') and v_agent.consecutive_failures >= p_most_failures then 'error'
+        when v_agent.state in ('active', 'working') and v_agent.consecutive_failures >= v_turn.most_failures then 'error'
         when v_agent.state = 'error' and p_status = 'completed' then 'active'
         when v_agent.state = 'working' and v_agent.running_turns = 0 then 'active'
         else v_agent.state end;
