@@ -1,4 +1,5 @@
 using Conclave.Inference;
+using Microsoft.Extensions.AI;
 
 namespace Conclave.Server.Inference;
 
@@ -7,6 +8,13 @@ internal static class InferenceCaller
 {
     /// <summary>Where calls go.</summary>
     public static IInference Inference(this HttpContext context) => context.RequestServices.GetRequiredService<IInference>();
+
+    /// <summary>The whole answer. One that is to be JSON has been checked, and repaired if it had to be.</summary>
+    /// <exception cref="InferenceException">Such as <see cref="InferenceFailure.SchemaMismatch"/>.</exception>
+    public static Task<ChatResponse> AnswerAsync(this HttpContext context, ChatCall call, CallReport report, CancellationToken cancellationToken) =>
+        call.Options.ResponseFormat is ChatResponseFormatJson
+            ? context.RequestServices.GetRequiredService<InferenceRole>().Structured.AnswerAsync(call, report, cancellationToken)
+            : context.Inference().ChatAsync(call, report, cancellationToken);
 
     /// <summary>The clock.</summary>
     public static TimeProvider Clock(this HttpContext context) => context.RequestServices.GetRequiredService<TimeProvider>();

@@ -55,23 +55,28 @@ internal static class OllamaChatEndpoints
         var limit = context.RequestServices.GetRequiredService<RateLimits>().Enter(context, call.Context);
         var watch = new QueueWatch();
         var answer = new OllamaAnswer(new CallReport { Changed = watch.Take }, call.Model, isChat, context.Clock());
-        var isStream = body.Flag("stream", true);
         using var stream = EventStream.Lines(context.Response);
         try
         {
+            if (!body.Flag("stream", true))
+            {
+                foreach (var update in (await context.AnswerAsync(call, answer.Report, context.RequestAborted)).ToChatResponseUpdates())
+                    answer.Take(update);
+                CallHeaders.Write(context.Response, answer.Report, watch);
+                await context.WriteJsonAsync(writer => answer.WriteEnd(writer, isWhole: true));
+                return;
+            }
+
             await foreach (var update in context.Inference().StreamAsync(call, answer.Report, context.RequestAborted))
             {
-                if (answer.Take(update) is not { } piece || !isStream)
+                if (answer.Take(update) is not { } piece)
                     continue;
                 CallHeaders.Write(context.Response, answer.Report, watch);
                 await stream.WriteAsync(answer.WritePiece, piece, context.RequestAborted);
             }
 
             CallHeaders.Write(context.Response, answer.Report, watch);
-            if (isStream)
-                await stream.WriteAsync(answer.WriteEnd, false, context.RequestAborted);
-            else
-                await context.WriteJsonAsync(writer => answer.WriteEnd(writer, isWhole: true));
+            await stream.WriteAsync(answer.WriteEnd, false, context.RequestAborted);
         }
         catch (Exception exception) when (context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {

@@ -26,10 +26,9 @@ internal static class ChatEndpoint
 
     private static async Task AnswerAsync(HttpContext context, ChatRequest request, List<ChoiceCall> calls, QueueWatch watch, RateLimitHold limit)
     {
-        var inference = context.Inference();
         var answers = calls.Count == 1
-            ? [await inference.ChatAsync(calls[0].Call, calls[0].Report, context.RequestAborted)]
-            : await TogetherAsync(calls, inference, context.RequestAborted);
+            ? [await context.AnswerAsync(calls[0].Call, calls[0].Report, context.RequestAborted)]
+            : await TogetherAsync(context, calls);
         limit.Spend(answers.Sum(answer => answer.Usage?.TotalTokenCount ?? 0));
         CallHeaders.Write(context.Response, calls[0].Report, watch);
         var answer = new ChatAnswer(calls[0].Report, request, context.Clock().GetUtcNow());
@@ -37,10 +36,10 @@ internal static class ChatEndpoint
     }
 
     /// <summary>All answers, or the first failure; the others are then cancelled.</summary>
-    private static async Task<ChatResponse[]> TogetherAsync(List<ChoiceCall> calls, IInference inference, CancellationToken cancellationToken)
+    private static async Task<ChatResponse[]> TogetherAsync(HttpContext context, List<ChoiceCall> calls)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var running = calls.Select(call => inference.ChatAsync(call.Call, call.Report, stop.Token)).ToList();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        var running = calls.Select(call => context.AnswerAsync(call.Call, call.Report, stop.Token)).ToList();
         try
         {
             var left = running.ToList();

@@ -58,7 +58,8 @@ public sealed record DoubleAnswer
 
     /// <summary>
     /// What a sensible model would say: calls the first tool when there are tools and no result yet, fills the schema when there is one,
-    /// and repeats what it was told otherwise. <c>slow</c> in the text makes it talk until it is stopped.
+    /// and repeats what it was told otherwise. <c>slow</c> in the text makes it talk until it is stopped; <c>misfit once</c> and <c>misfit always</c> make it say
+    /// no JSON where a schema wants some.
     /// </summary>
     public static DoubleAnswer For(DoubleRequest request)
     {
@@ -71,7 +72,12 @@ public sealed record DoubleAnswer
         }
 
         if (SchemaOf(request.Body) is { } schema)
+        {
+            if (text.Contains("misfit once", StringComparison.Ordinal) || request.Body.GetProperty("messages").GetRawText().Contains("misfit always", StringComparison.Ordinal))
+                return Say("I would rather not.");
             return Say(Example(schema)?.ToJsonString() ?? "{}");
+        }
+
         if (text.Contains("slow", StringComparison.Ordinal))
             return new DoubleAnswer { Tokens = [.. Enumerable.Repeat("tick ", 100_000)], TokenDelay = TimeSpan.FromMilliseconds(20) };
         return Say("You said: " + text);

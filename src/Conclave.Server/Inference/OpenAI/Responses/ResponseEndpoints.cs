@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Conclave.Inference;
 using Conclave.Server.Api;
+using Microsoft.Extensions.AI;
 
 namespace Conclave.Server.Inference.OpenAI.Responses;
 
@@ -42,7 +43,7 @@ internal static class ResponseEndpoints
 
     private static async Task AnswerAsync(HttpContext context, ChatCall call, ResponseAnswer answer, CallReport report, QueueWatch watch, StoredResponses store, ResponseRequest request)
     {
-        await foreach (var update in context.Inference().StreamAsync(call, report, context.RequestAborted))
+        foreach (var update in (await context.AnswerAsync(call, report, context.RequestAborted)).ToChatResponseUpdates())
             Drain(answer.Take(update));
         Drain(answer.End());
         if (request.IsStored)
