@@ -44,6 +44,14 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// <param name="settings">Settings as <c>Name=Value</c>.</param>
     public static async Task<ServerProcess> StartAsync(string? dataFolder = null, params string[] settings)
     {
+        var server = await ListenAsync(dataFolder, settings);
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+
+    /// <summary>Starts a server and waits until it listens; it goes on starting meanwhile.</summary>
+    public static async Task<ServerProcess> ListenAsync(string? dataFolder = null, params string[] settings)
+    {
         var folder = dataFolder ?? NewFolder();
         File.Delete(Path.Combine(folder, "server-url"));
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
@@ -58,7 +66,7 @@ internal sealed class ServerProcess : IAsyncDisposable
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         var server = new ServerProcess(process, folder, dataFolder is null, output);
-        await server.WaitUntilReadyAsync();
+        await server.WaitAsync(server.ConnectAsync);
         return server;
 
         void Keep(string? line)
@@ -151,28 +159,37 @@ internal sealed class ServerProcess : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task WaitUntilReadyAsync()
+    /// <summary>Waits until it has started.</summary>
+    public Task WaitUntilReadyAsync() => WaitAsync(async () => (await Http.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK);
+
+    private async Task WaitAsync(Func<Task<bool>> isReached)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        var address = Path.Combine(DataFolder, "server-url");
         while (true)
         {
             if (_process.HasExited || timeout.IsCancellationRequested)
                 Assert.Fail($"The server did not start:\n{string.Join('\n', _output.TakeLast(20))}");
-            await Task.Delay(20);
-            if (!File.Exists(address) || (await File.ReadAllTextAsync(address)).Trim() is not { Length: > 0 } url)
-                continue;
-            Http ??= NewClient(new Uri(url), (await File.ReadAllTextAsync(Path.Combine(DataFolder, "api-key"))).Trim());
             try
             {
-                if ((await Http.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK)
+                if (await isReached())
                     return;
             }
             catch (HttpRequestException)
             {
-                // Not listening yet.
+                // Not listening yet, or not any more.
             }
+
+            await Task.Delay(20);
         }
+    }
+
+    private async Task<bool> ConnectAsync()
+    {
+        var address = Path.Combine(DataFolder, "server-url");
+        if (!File.Exists(address) || (await File.ReadAllTextAsync(address)).Trim() is not { Length: > 0 } url)
+            return false;
+        Http = NewClient(new Uri(url), (await File.ReadAllTextAsync(Path.Combine(DataFolder, "api-key"))).Trim());
+        return true;
     }
 
     private static HttpClient NewClient(Uri address, string key)

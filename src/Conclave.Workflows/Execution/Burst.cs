@@ -84,6 +84,7 @@ public sealed class Burst
                 _cancellationToken.ThrowIfCancellationRequested();
             }
 
+            var before = Progress.Of(Instance);
             var context = Instance.NewContext(item.Node, item.Owner);
             context.Tag = item.Tag;
             context.Dynamic = item.Dynamic;
@@ -112,7 +113,7 @@ public sealed class Burst
             }
             catch (OperationCanceledException)
             {
-                Abandon(context, item);
+                Abandon(context, item, before);
                 throw;
             }
 
@@ -268,16 +269,32 @@ public sealed class Burst
     private bool IsStopping(Exception exception) =>
         exception is OperationCanceledException && _cancellationToken.IsCancellationRequested;
 
-    /// <summary>Takes back an activity that the end of the burst interrupted, so that the next burst runs it again.</summary>
-    private void Abandon(ActivityContext context, WorkItem item)
+    /// <summary>
+    /// Takes back an activity that the end of the burst interrupted, as if it had not begun: the next burst runs it again under
+    /// the same number, and so with the same idempotency key, as after a crash.
+    /// </summary>
+    private void Abandon(ActivityContext context, WorkItem item, Progress before)
     {
         context.RemoveBookmarks();
-        context.CancelChildren();
+        Instance.Unschedule(context);
         context.Detach();
-        Instance.Log.Note(LogNoteKind.TakenBack, context.Number);
+        if (item.Owner is null)
+            Instance.RootContext = null;
+        Instance.EffectList.RemoveRange(before.Effects, Instance.EffectList.Count - before.Effects);
+        Instance.Log.TakeBack(before.Sequence, context.Number);
+        Instance.LastActivityInstance = before.ActivityInstance;
+        Instance.LastBookmark = before.Bookmark;
+        (Instance.IsTriggerTaken, Instance.TriggerInput) = (before.IsTriggerTaken, before.TriggerInput);
         Instance.Executing = null;
         Instance.Release(context);
         Instance.ScheduleFirst(item);
+    }
+
+    /// <summary>How far an instance was before an activity began. Nothing is stored before it returns.</summary>
+    private readonly record struct Progress(long Sequence, int ActivityInstance, int Bookmark, int Effects, bool IsTriggerTaken, object? TriggerInput)
+    {
+        public static Progress Of(WorkflowInstance instance) => new(
+            instance.Log.Sequence, instance.LastActivityInstance, instance.LastBookmark, instance.EffectList.Count, instance.IsTriggerTaken, instance.TriggerInput);
     }
 
     private WorkflowException EndlessLoop()

@@ -116,6 +116,32 @@ public sealed class ExecutionLog
         return later < 0 ? notes : notes[..later];
     }
 
+    /// <summary>Forgets an execution that began after an entry; nothing of it was drained.</summary>
+    /// <param name="sequence">Number of entries to keep.</param>
+    /// <param name="activityInstance">Number of the execution.</param>
+    internal void TakeBack(long sequence, int activityInstance)
+    {
+        for (; Sequence > sequence; Sequence--)
+        {
+            if (_used == 0)
+            {
+                _block = _full[^1];
+                _used = _block.Length;
+                _full.RemoveAt(_full.Count - 1);
+                _fullCount -= _used;
+            }
+
+            _block[--_used] = default;
+        }
+
+        if (_notes is null)
+            return;
+        // What it set in others' variables stays: it sets it again.
+        _notes.RemoveAll(n => n.Sequence > sequence && n.ActivityInstance == activityInstance);
+        for (var i = _notes.Count - 1; i >= 0 && _notes[i].Sequence > sequence; i--)
+            _notes[i] = _notes[i] with { Sequence = sequence };
+    }
+
     internal void Clear()
     {
         _full.Clear();

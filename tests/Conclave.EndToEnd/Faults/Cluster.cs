@@ -6,7 +6,7 @@ namespace Conclave.EndToEnd.Faults;
 public sealed class Cluster : IAsyncLifetime
 {
     // Waits for a dead worker must not make the tests long.
-    private static readonly string[] Settings = ["Worker:Lease=00:00:02", "Worker:PollInterval=00:00:00.2", "OutboundHttp:AllowPrivateAddresses=true", "Logging:LogLevel:Conclave=Warning"];
+    private static readonly string[] Settings = ["Worker:Lease=00:00:02", "Worker:PollInterval=00:00:00.2", "Drain:Timeout=00:00:02", "OutboundHttp:AllowPrivateAddresses=true", "Logging:LogLevel:Conclave=Warning"];
 
     private readonly string[] _folders = [.. Enumerable.Range(0, 4).Select(_ => ServerProcess.NewFolder())];
     private readonly ServerProcess[] _servers = new ServerProcess[4];

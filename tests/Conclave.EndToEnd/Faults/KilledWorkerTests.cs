@@ -45,6 +45,25 @@ public sealed class KilledWorkerTests(Cluster cluster)
     }
 
     [Fact]
+    public async Task Worker_StoppedInOrderDuringAnEffect_OtherRepeatsItUnderTheSameKey()
+    {
+        await using var target = await HttpTarget.StartAsync(holds: 1);
+        await cluster.PublishAsync("stopped", Json.Workflow("stopped", $"{Json.Line("before")}, {Json.Call("call", target.Url)}, {Json.Line("after")}"));
+        await cluster.OtherWorker.SignalAsync("STOP");
+        await cluster.Web.PostAsync("/api/workflows/stopped/start", """{ "instanceId": "stopped-1" }""");
+        await ServerProcess.UntilAsync(() => Task.FromResult(target.Count == 1), "the request arrives");
+
+        await cluster.Worker.StopAsync();
+        await cluster.OtherWorker.SignalAsync("CONT");
+
+        await cluster.FinishedAsync("stopped", 1);
+        Assert.Equal(2, Assert.Single(target.Requests).Value);
+        var journal = (await cluster.Database.CheckJournalsAsync("stopped", 1, "before", "call", "after"))["stopped-1"];
+        Assert.Single(journal, e => e.NodeId.EndsWith(":call", StringComparison.Ordinal) && e.Event == ExecutionEvent.Completed);
+        await cluster.RestartAsync(cluster.Worker);
+    }
+
+    [Fact]
     public async Task Worker_FrozenPastItsLeaseDuringAnEffect_StoresNothingOnceItWakes()
     {
         await using var target = await HttpTarget.StartAsync(holds: 1);

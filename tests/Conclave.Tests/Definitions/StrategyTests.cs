@@ -127,7 +127,7 @@ public sealed class StrategyTests(ScriptPool scripts)
             "ActivityExecuted" => (false, false, true),
             _ => throw new InvalidOperationException($"The test does not know {name}."),
         };
-        Assert.Equal(expected, (CommitStrategy.IsAtStart(definition), CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true), CommitStrategy.IsAfter(definition, node, isOpen: false)));
+        Assert.Equal(expected, (CommitStrategy.IsAtStart(definition), CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true, hasChanged: true), CommitStrategy.IsAfter(definition, node, isOpen: false)));
     }
 
     [Theory]
@@ -145,7 +145,19 @@ public sealed class StrategyTests(ScriptPool scripts)
             "Executed" => (false, true, false),
             _ => throw new InvalidOperationException($"The test does not know {name}."),
         };
-        Assert.Equal(expected, (CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true), CommitStrategy.IsAfter(definition, node, isOpen: false), CommitStrategy.IsNever(node)));
+        Assert.Equal(expected, (CommitStrategy.IsBefore(definition, node, isStored: true, isHeld: true, hasChanged: true), CommitStrategy.IsAfter(definition, node, isOpen: false), CommitStrategy.IsNever(node)));
+    }
+
+    [Theory]
+    [InlineData(true, false, false)]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, true)]
+    public void Effect_IsStoredBeforeIfARepetitionMightComeToItOnAnotherWay(bool isHeld, bool hasChanged, bool expected)
+    {
+        var definition = Workflow(Activity("SendHttpRequest", "call")).Read();
+        var node = TestRun.Engine().Compile(definition).FindActivity("call")!;
+
+        Assert.Equal(expected, CommitStrategy.IsBefore(definition, node, isStored: true, isHeld, hasChanged));
     }
 
     [Fact]

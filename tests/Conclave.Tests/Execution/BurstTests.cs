@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Conclave.Workflows.Activities;
+using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
 
@@ -23,6 +24,81 @@ public sealed class BurstTests
         Assert.Equal(WorkflowSubStatus.Finished, instance.SubStatus);
         Assert.Equal(["a", "b"], host.Written);
         Assert.Equal(2, instance.Bursts);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(40)]
+    public async Task Run_StoppedInsideAnActivity_TakesItBackAndRepeatsItUnderItsKey(int steps)
+    {
+        var engine = TestRun.Engine(types: ActivityType.From<Asking>());
+        var before = Enumerable.Range(0, steps).Select(i => Json.Write($"{i}"));
+        var graph = engine.Compile(Json.Workflow(
+            Json.Sequence("s", [.. before, Json.Activity("x", "asking").With(("type", "Test.Asking"), ("child", Json.Write("inside"))), Json.Write("end")]),
+            Json.Variable("n", "Int32", 0)).Read());
+        var stopped = engine.CreateInstance(graph);
+        stopped.Log.KeepsNotes = true;
+        using var stop = new CancellationTokenSource();
+        var host = new Lines { OnInterrupt = stop.Cancel };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.RunAsync(stopped, host, stop.Token).AsTask());
+
+        Assert.DoesNotContain("asking", stopped.Log.Entries.Select(e => graph.Nodes[e.NodeIndex].Id));
+        Assert.Equal(stopped.Log.Count, stopped.Log.Sequence);
+        Assert.Empty(stopped.Effects);
+        Assert.Empty(stopped.Bookmarks);
+        // The state has the variable's value, so the journal must tell of it.
+        Assert.Equal([LogNoteKind.Variable], stopped.Log.TakeNotes().Select(n => n.Kind));
+        var resumed = TestRun.Restore(stopped);
+        await engine.RunAsync(resumed, host, CancellationToken.None);
+        var direct = engine.CreateInstance(graph);
+        await engine.RunAsync(direct, new Lines { OnInterrupt = () => { } }, CancellationToken.None);
+        Assert.Equal(2, host.Keys.Count);
+        Assert.Single(host.Keys.Distinct());
+        Assert.Equal(Trace(direct), Trace(resumed));
+        Assert.Equal(direct.Effects, resumed.Effects);
+        Assert.Single(direct.Bookmarks);
+        Assert.Equal(direct.Bookmarks.Select(b => (b.Number, b.Context.Number)), resumed.Bookmarks.Select(b => (b.Number, b.Context.Number)));
+    }
+
+    [Fact]
+    public async Task Run_StoppedInsideTheTrigger_KeepsWhatItBrought()
+    {
+        var engine = TestRun.Engine(types: ActivityType.From<Asking>());
+        var instance = engine.CreateInstance(
+            engine.Compile(Json.Workflow(Json.Activity("x", "asking").With(("type", "Test.Asking"))).Read()),
+            new WorkflowStart { TriggerActivityId = "asking", TriggerInput = "brought" });
+        using var stop = new CancellationTokenSource();
+        var host = new Lines { OnInterrupt = stop.Cancel };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.RunAsync(instance, host, stop.Token).AsTask());
+        await engine.RunAsync(TestRun.Restore(instance), host, CancellationToken.None);
+
+        Assert.Equal(["brought", "brought"], host.Triggers);
+    }
+
+    [Fact]
+    public async Task Run_RepeatedFromOneState_GivesTheSameNumbers()
+    {
+        var engine = TestRun.Engine(types: ActivityType.From<Asking>());
+        var loop = Json.Activity("For", "for", ("start", 1), ("end", 3), ("body", Json.Sequence("round", Json.Write("w"), Json.Activity("x", "asking").With(("type", "Test.Asking")))));
+        var graph = engine.Compile(Json.Workflow(Json.Sequence("s", Json.Activity("Event", "go", ("eventName", "Go")), Json.Activity("Parallel", "p", ("activities", new JsonArray(loop, Json.Write("beside")))))).Read());
+        var instance = engine.CreateInstance(graph);
+        await engine.RunAsync(instance, new Lines(), CancellationToken.None);
+        var state = TestRun.Store(instance);
+
+        var runs = new List<WorkflowInstance>();
+        for (var i = 0; i < 2; i++)
+        {
+            var run = InstanceSerializer.Read(instance.Id, graph, state, instance.Time);
+            await engine.ResumeAsync(run, run.Bookmarks[0], null, new Lines(), CancellationToken.None);
+            runs.Add(run);
+        }
+
+        Assert.True(runs[0].Log.Count > 10);
+        Assert.Equal(Trace(runs[0]), Trace(runs[1]));
+        Assert.Equal(runs[0].Effects, runs[1].Effects);
     }
 
     [Fact]
@@ -132,9 +208,16 @@ public sealed class BurstTests
         Assert.Equal(expected, engine.CreateInstance(engine.Compile(workflow.Read())).FlowchartMode);
     }
 
+    private static IEnumerable<(string Activity, int Number, ExecutionEvent Event, int Parent)> Trace(WorkflowInstance instance) =>
+        instance.Log.Entries.Select(e => (instance.Graph.Nodes[e.NodeIndex].Id, e.ActivityInstance, e.Event, e.ParentInstance));
+
     private sealed class Lines : WorkflowHost
     {
         public List<string?> Written { get; } = [];
+
+        public List<string> Keys { get; } = [];
+
+        public List<object?> Triggers { get; } = [];
 
         public Action? OnInterrupt { get; init; }
 
@@ -172,6 +255,37 @@ public sealed class BurstTests
             context.Complete();
             return ValueTask.CompletedTask;
         }
+    }
+
+    /// <summary>Does everything that an activity can leave behind, and then has the burst stopped while it runs.</summary>
+    [Activity("Test", "Test", "Leaves much behind and stops the burst.")]
+    public sealed class Asking : Activity
+    {
+        [Port]
+        public ActivityNode? Child { get; set; }
+
+        public override ValueTask ExecuteAsync(ActivityContext context)
+        {
+            var host = (Lines)context.Host;
+            host.Keys.Add(context.IdempotencyKey);
+            if (context.TryTakeTrigger(out var input))
+                host.Triggers.Add(input);
+            context.CreateBookmark(null, new BookmarkPayload("Test"));
+            context.Request(new EventPublished(context.Number, "Asked", null, null, null));
+            if (Child is not null)
+            {
+                context.SetVariable("n", 1);
+                context.Schedule(Child);
+            }
+
+            host.OnInterrupt?.Invoke();
+            context.CancellationToken.ThrowIfCancellationRequested();
+            if (Child is null)
+                context.Complete();
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask OnChildCompletedAsync(ActivityContext context, ActivityContext child) => ValueTask.CompletedTask;
     }
 
     /// <summary>Asks for the burst to stop and obeys the token that it is given, like a script that runs long.</summary>

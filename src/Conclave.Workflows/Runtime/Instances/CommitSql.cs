@@ -57,6 +57,9 @@ internal static class CommitSql
         update conclave.http_reply set instance_id = $4, reply = $5, expires_at = now() + $6 where tenant = $1 and scope = $2 and key = $3
         """;
 
+    private static readonly Comparer<(string Tenant, string Template)> TemplateOrder = Comparer<(string Tenant, string Template)>.Create((left, right) =>
+        string.CompareOrdinal(left.Tenant, right.Tenant) is not 0 and var order ? order : string.CompareOrdinal(left.Template, right.Template));
+
     /// <summary>Adds the statements that store a group.</summary>
     /// <param name="batch">Receives them.</param>
     /// <param name="group">The commits.</param>
@@ -67,22 +70,16 @@ internal static class CommitSql
         var guards = All(group, c => c.Guards);
         AddAll(batch, guards, (b, rows) => AddGuards(b, GuardLockSql, rows));
         AddLocks(batch, group);
-        foreach (var commit in group)
-        {
-            foreach (var instance in commit.Instances)
-                AddInstance(batch, instance, owner, lease);
-        }
-
+        AddInstances(batch, group, owner, lease);
         // After the inserts, so that two of one group see each other.
         AddAll(batch, guards, (b, rows) => AddGuards(b, GuardSql, rows).AddArray(rows, g => g.InstanceId));
         foreach (var commit in group)
         {
-            foreach (var removed in commit.RemovedBookmarks)
-                AddKey(batch, RemoveBookmarkSql, removed);
             foreach (var bookmark in commit.Bookmarks)
                 AddBookmark(batch, bookmark);
         }
 
+        AddTemplates(batch, group);
         AddAll(batch, All(group, c => c.Work), (b, rows) => WorkQueue.AddColumns(New(b, WorkQueue.EnqueueSql), rows));
         foreach (var commit in group)
         {
@@ -166,6 +163,24 @@ internal static class CommitSql
         parameters.AddArray(locked, b => b.CorrelationId);
     }
 
+    /// <summary>
+    /// In the order of their ids in every transaction, with the bookmarks that each gives up, as a stimulus for many takes them:
+    /// transactions with the same instances wait for each other, and never each for the other.
+    /// </summary>
+    private static void AddInstances(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group, Guid owner, TimeSpan lease)
+    {
+        IEnumerable<InstanceWrite> instances = All(group, c => c.Instances);
+        if (instances.Skip(1).Any())
+            instances = instances.OrderBy(i => i.Tenant, StringComparer.Ordinal).ThenBy(i => i.Id, StringComparer.Ordinal);
+        var removed = All(group, c => c.RemovedBookmarks).ToLookup(b => (b.Tenant, b.InstanceId));
+        foreach (var instance in instances)
+        {
+            AddInstance(batch, instance, owner, lease);
+            foreach (var bookmark in removed[(instance.Tenant, instance.Id)])
+                AddKey(batch, RemoveBookmarkSql, bookmark);
+        }
+    }
+
     private static void AddInstance(NpgsqlBatch batch, InstanceWrite row, Guid owner, TimeSpan lease)
     {
         var parameters = New(batch, StoreSql);
@@ -200,8 +215,6 @@ internal static class CommitSql
         parameters.AddValue(row.Journal?.Count ?? 0);
         parameters.AddBytes(row.Journal?.Entries);
         parameters.AddTime(row.Journal?.CreatedAt);
-        if (bookmark is not null)
-            AddTemplate(batch, bookmark);
     }
 
     private static void AddKey(NpgsqlBatch batch, string sql, BookmarkId id)
@@ -225,16 +238,32 @@ internal static class CommitSql
         parameters.AddValue(bookmark.Payload);
         parameters.AddTime(bookmark.DueAt);
         parameters.AddTime(bookmark.CreatedAt);
-        AddTemplate(batch, bookmark);
     }
 
-    private static void AddTemplate(NpgsqlBatch batch, BookmarkWrite bookmark)
+    /// <summary>In one order, too: a key that another transaction inserts is waited for.</summary>
+    private static void AddTemplates(NpgsqlBatch batch, IReadOnlyList<InstanceCommit> group)
     {
-        if (bookmark.HttpTemplate is null)
-            return;
-        var parameters = New(batch, AddTemplateSql);
-        parameters.AddValue(bookmark.Id.Tenant);
-        parameters.AddValue(bookmark.HttpTemplate);
+        SortedSet<(string Tenant, string Template)>? templates = null;
+        foreach (var commit in group)
+        {
+            foreach (var bookmark in commit.Bookmarks)
+                Add(bookmark);
+            foreach (var instance in commit.Instances)
+                Add(instance.Bookmark);
+        }
+
+        foreach (var (tenant, template) in templates ?? [])
+        {
+            var parameters = New(batch, AddTemplateSql);
+            parameters.AddValue(tenant);
+            parameters.AddValue(template);
+        }
+
+        void Add(BookmarkWrite? bookmark)
+        {
+            if (bookmark?.HttpTemplate is { } template)
+                (templates ??= new(TemplateOrder)).Add((bookmark.Id.Tenant, template));
+        }
     }
 
     private static void AddRest(NpgsqlBatch batch, InstanceCommit commit)

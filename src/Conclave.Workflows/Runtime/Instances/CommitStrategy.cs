@@ -37,14 +37,17 @@ public static class CommitStrategy
     /// <param name="node">The activity.</param>
     /// <param name="isStored">Whether the instance is stored at all.</param>
     /// <param name="isHeld">Whether nobody else may run it.</param>
-    internal static bool IsBefore(WorkflowDefinition workflow, ActivityNode node, bool isStored, bool isHeld)
+    /// <param name="hasChanged">Whether anything happened since it was stored.</param>
+    internal static bool IsBefore(WorkflowDefinition workflow, ActivityNode node, bool isStored, bool isHeld, bool hasChanged)
     {
         var own = node.CommitStrategyName;
         if (!string.IsNullOrEmpty(own))
             return Is(own, "CommitAlways") || Is(own, "Executing");
+        // A repeated burst might come to the effect on another way, with another idempotency key: what a script decides may depend on the time.
+        if (node.Descriptor.HasEffect && (hasChanged || !isHeld))
+            return true;
         // A workflow that is executed inside an activity may have effects of its own.
-        var needsHold = node.Descriptor.HasEffect || (isStored && node.Descriptor.Kind == ActivityKind.Task);
-        return (needsHold && !isHeld) || Is(workflow.Options.CommitStrategyName, "ActivityExecuting");
+        return (isStored && !isHeld && node.Descriptor.Kind == ActivityKind.Task) || Is(workflow.Options.CommitStrategyName, "ActivityExecuting");
     }
 
     /// <summary>Whether the instance is stored after an activity.</summary>

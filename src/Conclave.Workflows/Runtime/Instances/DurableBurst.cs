@@ -213,7 +213,8 @@ internal sealed class DurableBurst : ICommitPoints, IExecutionLogSink, IDisposab
     /// <summary>Adds an instance that ran inside an activity of this one and is stored with it.</summary>
     public void Add(DurableBurst child) => _children.Add(child);
 
-    bool ICommitPoints.IsBefore(ActivityNode node) => CommitStrategy.IsBefore(Instance.Graph.Definition, node, IsStored, IsHeld);
+    bool ICommitPoints.IsBefore(ActivityNode node) => CommitStrategy.IsBefore(
+        Instance.Graph.Definition, node, IsStored, IsHeld, hasChanged: _journalCount + Instance.Log.Count > 0);
 
     bool ICommitPoints.IsAfter(ActivityNode node, bool isOpen)
     {

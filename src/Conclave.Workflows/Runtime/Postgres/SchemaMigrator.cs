@@ -12,7 +12,8 @@ namespace Conclave.Workflows.Runtime.Postgres;
 public sealed partial class SchemaMigrator
 {
     // Any number will do that no other program uses on the same database: "conclave" in ASCII.
-    private const long LockKey = 0x636f6e636c617665;
+    /// <summary>What those who bring the schema up to date lock.</summary>
+    internal const long LockKey = 0x636f6e636c617665;
     private const string CreateTableSql = """
         create schema if not exists conclave;
         create table conclave.schema_version (
