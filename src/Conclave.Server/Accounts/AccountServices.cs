@@ -26,7 +26,7 @@ public static class AccountServices
             .AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.SchemeName, null)
             .AddCookie(IdentityConstants.ApplicationScheme, ConfigureCookie);
         services.AddAuthorization();
-        services.AddSingleton<AccountStore>().AddSingleton<ApiKeys>().AddSingleton<SigningKeys>().AddSingleton<AccessTokens>().AddSingleton<RefreshTokens>();
+        services.AddSingleton<AccountChanges>().AddSingleton<AccountStore>().AddSingleton<ApiKeys>().AddSingleton<SigningKeys>().AddSingleton<AccessTokens>().AddSingleton<RefreshTokens>();
         services.AddSingleton<Credentials>().AddSingleton<WebhookAccess>();
         services.AddScoped<PasswordSignIn>().AddScoped<AccountAdministration>();
         AddIdentity(services, options);

@@ -5,7 +5,7 @@ using Npgsql;
 namespace Conclave.Server.Accounts;
 
 /// <summary>Accounts in the database, for ASP.NET Core Identity and for ourselves.</summary>
-internal sealed class AccountStore(ServerRuntime server) : IUserPasswordStore<Account>, IUserSecurityStampStore<Account>
+internal sealed class AccountStore(ServerRuntime server, AccountChanges changes) : IUserPasswordStore<Account>, IUserSecurityStampStore<Account>
 {
     /// <summary>The columns that <see cref="Read"/> reads, of the table <c>a</c>.</summary>
     public const string Columns = """
@@ -96,6 +96,7 @@ internal sealed class AccountStore(ServerRuntime server) : IUserPasswordStore<Ac
         }
 
         user.Version++;
+        await changes.TellAsync(cancellationToken);
         return IdentityResult.Success;
     }
 
@@ -106,6 +107,7 @@ internal sealed class AccountStore(ServerRuntime server) : IUserPasswordStore<Ac
         command.Parameters.AddValue(user.Tenant);
         command.Parameters.AddValue(user.Id);
         await command.ExecuteNonQueryAsync(cancellationToken);
+        await changes.TellAsync(cancellationToken);
         return IdentityResult.Success;
     }
 

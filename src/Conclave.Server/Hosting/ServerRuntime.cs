@@ -2,6 +2,7 @@ using Conclave.Inference.Activities;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
+using Conclave.Server.Accounts;
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
 using Conclave.Server.Inference;
@@ -168,6 +169,7 @@ public sealed partial class ServerRuntime(
         var tokens = services.GetRequiredService<TokenStreams>();
         _runtime.Hear(TokenStreams.WantChannel, tokens.Hear);
         _runtime.Hear(TokenStreams.PieceChannel, tokens.Hear);
+        _runtime.Hear(AccountChanges.Channel, services.GetRequiredService<AccountChanges>().Hear);
         Import = new DefinitionImport(_runtime.Catalog.Store, (tenant, definition, token) => _runtime.Catalog.Of(tenant).CompileAsync(definition, token))
         {
             Saved = async (tenant, stored, token) => await _runtime.Catalog.RefreshAsync(tenant, stored.Definition.DefinitionId, token),

@@ -42,10 +42,10 @@ public sealed class KeyTests(AccountServer shared)
     [Fact]
     public async Task Key_Revoked_IsGoodNoLonger()
     {
-        var name = await shared.MakeAccountAsync("viewer");
+        var name = await shared.MakeAccountAsync("operator");
         using var browser = await shared.SignedInAsync(name);
-        var key = await browser.MakeKeyAsync("", "read:queue");
-        var kept = await browser.MakeKeyAsync("", "read:queue");
+        var key = await browser.MakeKeyAsync("", "read:queue", "exec:models");
+        var kept = await browser.MakeKeyAsync("", "read:queue", "exec:models");
         var text = (await browser.GetAsync("/account")).Text;
         // The older one is listed last.
         var at = text.LastIndexOf("/account/keys/", text.LastIndexOf("/revoke", StringComparison.Ordinal), StringComparison.Ordinal);
@@ -53,10 +53,12 @@ public sealed class KeyTests(AccountServer shared)
         using var other = await shared.SignedInAsync("viewer");
         (await other.SubmitAsync("/account", action)).Is(302);
         (await CallAsync("GET /api/queue", $"Bearer {key}")).Is(200);
+        (await CallAsync("GET /v1/models", $"Bearer {key}")).Is(200);
 
         (await browser.SubmitAsync("/account", action)).Is(302);
 
         (await CallAsync("GET /api/queue", $"Bearer {key}")).Is(401);
+        (await CallAsync("GET /v1/models", $"Bearer {key}")).Is(401);
         (await CallAsync("GET /api/queue", $"Bearer {kept}")).Is(200);
     }
 

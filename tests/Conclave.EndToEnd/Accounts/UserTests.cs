@@ -53,9 +53,11 @@ public sealed partial class UserTests(AccountServer shared)
         using var admin = await shared.SignedInAsync("root");
         using var session = await shared.SignedInAsync(name);
         var (access, refresh) = await shared.LogInAsync(name);
-        var key = await session.MakeKeyAsync("", "read:queue");
+        var key = await session.MakeKeyAsync("", "read:queue", "exec:models");
         foreach (var credential in (string[])[access, key])
             (await _server.CallAsync("GET /api/queue", (string?)null, $"Authorization: Bearer {credential}")).Is(200);
+        // Where keys are remembered for a moment.
+        (await _server.CallAsync("GET /v1/models", (string?)null, $"Authorization: Bearer {key}")).Is(200);
 
         (await admin.SubmitAsync("/account/users", $"/account/users/{id}/lock")).Is(302);
 
@@ -63,6 +65,7 @@ public sealed partial class UserTests(AccountServer shared)
         (await session.CallAsync("GET /api/queue")).Is(401);
         foreach (var credential in (string[])[access, key])
             (await _server.CallAsync("GET /api/queue", (string?)null, $"Authorization: Bearer {credential}")).Is(401);
+        (await _server.CallAsync("GET /v1/models", (string?)null, $"Authorization: Bearer {key}")).Is(401);
         Assert.False((await _server.CallAsync("POST /elsa/api/identity/refresh-token", (string?)null, $"Authorization: Bearer {refresh}")).Is(200)["isAuthenticated"].GetBoolean());
         using var browser = new Browser(_server);
         (await browser.SignInAsync(name, AccountServer.Password)).Is(400);

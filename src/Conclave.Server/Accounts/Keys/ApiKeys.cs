@@ -14,12 +14,14 @@ public sealed record ApiKey(
     string Id, string Name, IReadOnlyList<string> Scopes, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? LastUsedAt);
 
 /// <summary>Keys with which programs sign in for an account.</summary>
-internal sealed partial class ApiKeys(ServerRuntime server, TimeProvider time, ILogger<ApiKeys> logger)
+internal sealed partial class ApiKeys(ServerRuntime server, AccountChanges changes, TimeProvider time, ILogger<ApiKeys> logger)
 {
     /// <summary>Longest name of a key.</summary>
     public const int LongestName = 100;
 
-    private const string Prefix = "ck_";
+    /// <summary>How they begin.</summary>
+    public const string Prefix = "ck_";
+
     private static readonly TimeSpan UseInterval = TimeSpan.FromMinutes(1);
 
     /// <summary>What is wrong with a key that somebody wants.</summary>
@@ -97,6 +99,7 @@ internal sealed partial class ApiKeys(ServerRuntime server, TimeProvider time, I
         command.Parameters.AddValue(id);
         if (await command.ExecuteScalarAsync(cancellationToken) is not string name)
             return false;
+        await changes.TellAsync(cancellationToken);
         LogRevoked(name, owner.UserName);
         return true;
     }
