@@ -13,7 +13,7 @@ namespace Conclave.Inference.Telemetry;
 /// <para>Content of messages is recorded only with <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true</c>. Tags of metrics come from closed sets:
 /// servers and models, never ids.</para>
 /// </remarks>
-public static class GenAITelemetry
+public static partial class GenAITelemetry
 {
     /// <summary>Version of the conventions.</summary>
     public const string SchemaUrl = "https://opentelemetry.io/schemas/gen-ai/1.42.0";
