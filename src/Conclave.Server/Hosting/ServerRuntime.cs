@@ -1,4 +1,4 @@
-using Conclave.Inference.Activities;
+using Conclave.Agents;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
@@ -213,7 +213,7 @@ public sealed partial class ServerRuntime(
         var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_scripts!), new LiquidSyntax(_scripts!));
         return new WorkflowEngine(
             new WorkflowEngineOptions { AllowCSharp = allowCSharp, FlowchartMode = configuration.GetValue("Workflows:FlowchartMode", FlowchartMode.Counter) },
-            catalog: InferenceActivities.Catalog,
+            catalog: AgentActivities.Catalog,
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
             library: library,
             http: new OutboundHttp(configuration.GetSection(OutboundHttpOptions.Section).Get<OutboundHttpOptions>() ?? new()),

@@ -12,7 +12,11 @@ public abstract record WorkflowEffect(int ActivityInstance);
 /// <param name="Payload">Data of the event.</param>
 public sealed record EventPublished(
     int ActivityInstance, string EventName, string? CorrelationId, string? WorkflowInstanceId, object? Payload)
-    : WorkflowEffect(ActivityInstance);
+    : WorkflowEffect(ActivityInstance)
+{
+    /// <summary>Tells events of one name that one execution publishes apart; null when there is one.</summary>
+    public string? Occasion { get; init; }
+}
 
 /// <summary>Somebody outside is asked to do a task and to report its result.</summary>
 /// <param name="ActivityInstance">Number of the activity's execution that asked.</param>

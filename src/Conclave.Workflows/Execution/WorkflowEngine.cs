@@ -61,7 +61,11 @@ public sealed class WorkflowEngine
     /// <param name="what">What it does, for the message: "call models".</param>
     /// <exception cref="WorkflowException"><c>host.unavailable</c>: this host does not have it.</exception>
     public T Service<T>(string what)
-        where T : class => _services?.GetService(typeof(T)) as T ?? throw WorkflowHost.Unavailable(what);
+        where T : class => FindService<T>() ?? throw WorkflowHost.Unavailable(what);
+
+    /// <summary>A service that activities of other assemblies can do without; null when this host does not have it.</summary>
+    public T? FindService<T>()
+        where T : class => _services?.GetService(typeof(T)) as T;
 
     /// <summary>What authors see of the activity types; those that this engine cannot run are not browsable.</summary>
     public IEnumerable<ActivityDescriptor> Descriptors => Catalog.Types.Select(t => t.Descriptor).Select(d =>

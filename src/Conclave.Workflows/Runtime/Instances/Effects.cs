@@ -17,7 +17,7 @@ internal static class Effects
             {
                 case EventPublished published:
                     // The same burst, run again, publishes under the same id.
-                    var id = $"{burst.Instance.Id}/{published.ActivityInstance}/{published.EventName}";
+                    var id = $"{burst.Instance.Id}/{published.ActivityInstance}/{published.EventName}{(published.Occasion is { } occasion ? $"/{occasion}" : "")}";
                     commit.Work.Add(new NewWork(burst.Tenant, "", WorkKind.Publish, burst.Priority, null, WorkPayload.Of(published, id)));
                     break;
                 case WorkflowDispatched start:
