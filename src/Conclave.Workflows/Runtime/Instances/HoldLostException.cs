@@ -1,0 +1,4 @@
+namespace Conclave.Workflows.Runtime.Instances;
+
+/// <summary>Somebody else has taken the instance; what this burst did is not stored.</summary>
+internal sealed class HoldLostException(string instanceId) : Exception($"Somebody else has taken instance {instanceId}.");
