@@ -1,5 +1,6 @@
 using Conclave.Server.Accounts;
 using Conclave.Server.Accounts.Pages;
+using Conclave.Server.Agents;
 using Conclave.Server.Api;
 using Conclave.Server.Designer;
 using Conclave.Server.ElsaApi;
@@ -28,6 +29,7 @@ internal static class ServerApplication
         builder.Services.AddAccounts(options);
         builder.Services.AddInference();
         builder.Services.AddModelApis(builder.Configuration);
+        builder.Services.AddAgents();
         builder.Services.AddConclaveApi();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();

@@ -15,6 +15,9 @@ public sealed class AgentStore(NpgsqlDataSource database, TimeProvider time)
 
     private const int LongestName = 100;
 
+    /// <summary>Called when somebody made an agent active, with the tenant and its id: its turns go on.</summary>
+    public Func<string, string, CancellationToken, Task>? Activated { get; init; }
+
     /// <summary>Makes an agent.</summary>
     /// <exception cref="AgentException">The name is taken, or something makes no sense.</exception>
     public async Task<Agent> CreateAsync(string tenant, string name, string? template, AgentConfiguration configuration, string actor, CancellationToken cancellationToken)
@@ -50,6 +53,15 @@ public sealed class AgentStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddValue(tenant);
         command.Parameters.AddValue(idOrName);
         return await OneAsync(tenant, idOrName, command, cancellationToken);
+    }
+
+    /// <summary>How an agent stands; null when there is none.</summary>
+    public async ValueTask<AgentState?> StateAsync(string tenant, string id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select state from conclave.agent where tenant = $1 and id = $2");
+        command.Parameters.AddValue(tenant);
+        command.Parameters.AddValue(id);
+        return await command.ExecuteScalarAsync(cancellationToken) is string state ? AgentLifecycle.Find(state) : null;
     }
 
     /// <summary>Agents in the order of their names.</summary>
@@ -144,6 +156,8 @@ public sealed class AgentStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddTime(time.GetUtcNow());
         var from = await command.ExecuteScalarAsync(cancellationToken) as string;
         var agent = await FindAsync(tenant, id, cancellationToken) ?? throw Missing(id);
+        if (from is not null && to == AgentState.Active && Activated is { } activated)
+            await activated(tenant, id, cancellationToken);
         // Going where it is already is no mistake.
         if (from is null && agent.State != to && !(to == AgentState.Active && agent.State == AgentState.Working))
             throw new AgentException(AgentFailure.Conflict, "agents.bad_transition", $"Agent '{agent.Name}' is {AgentLifecycle.Name(agent.State)}; from there it cannot become {AgentLifecycle.Name(to)}.");

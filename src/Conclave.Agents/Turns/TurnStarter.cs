@@ -27,6 +27,9 @@ public sealed record TurnRequest(string Message, string Actor)
     /// <summary>The most that the turn may cost, where that is less than the agent's own limit; null for no other limit.</summary>
     public decimal? MaxCost { get; init; }
 
+    /// <summary>How many agents have handed it on before; 0 for a person's or a workflow's own.</summary>
+    public int Depth { get; init; }
+
     /// <summary>How urgent it is.</summary>
     public WorkPriority Priority { get; init; } = WorkPriority.P1;
 }
@@ -87,6 +90,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
                 [TurnInputs.Makeup] = hash,
                 [TurnInputs.Actor] = request.Actor,
                 [TurnInputs.Message] = request.Message,
+                [TurnInputs.Depth] = request.Depth,
                 [TurnInputs.MaxCost] = Least(request.MaxCost, limits.MaxTurnCost),
             },
             Effects = [new TurnBegun(agent.Id, conversationId, request.Actor, hash, request.Message, limits, agent.Configuration.Health, now)],
@@ -204,6 +208,9 @@ public static class TurnInputs
 
     /// <summary>The message.</summary>
     public const string Message = "Message";
+
+    /// <summary>How many agents have handed it on before.</summary>
+    public const string Depth = "Depth";
 
     /// <summary>The most that the turn may cost; null for no limit.</summary>
     public const string MaxCost = "MaxCost";

@@ -29,6 +29,25 @@ public sealed class TurnStore(NpgsqlDataSource database)
         return (await ReadTurnsAsync(command, cancellationToken)).SingleOrDefault();
     }
 
+    /// <summary>Turns that run or wait, of all agents, oldest first, with the agents' names.</summary>
+    public async Task<IReadOnlyList<(Turn Turn, string AgentName)>> ListRunningAsync(string tenant, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            select {Columns} from conclave.agent_turn where tenant = $1 and status in ('running', 'waiting') order by started_at, id limit $2
+            """);
+        command.Parameters.AddValue(tenant);
+        command.Parameters.AddValue(limit);
+        var running = await ReadTurnsAsync(command, cancellationToken);
+        await using var named = database.CreateCommand("select id, name from conclave.agent where tenant = $1 and id = any($2)");
+        named.Parameters.AddValue(tenant);
+        named.Parameters.AddArray(running, t => t.AgentId);
+        var names = new Dictionary<string, string>();
+        await using var reader = await named.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            names[reader.GetString(0)] = reader.GetString(1);
+        return running.ConvertAll(t => (t, names.GetValueOrDefault(t.AgentId, t.AgentId)));
+    }
+
     /// <summary>Turns of an agent, newest first.</summary>
     /// <param name="tenant">Whose.</param>
     /// <param name="agentId">The agent.</param>

@@ -56,6 +56,9 @@ public static class Permissions
     public const string ReadInference = "read:inference";
     public const string ManageInference = "manage:inference";
     public const string CallModels = "exec:models";
+    public const string ReadAgents = "read:agents";
+    public const string WriteAgents = "write:agents";
+    public const string ExecuteAgents = "exec:agents";
 
     /// <summary>Every right there is.</summary>
     public static IReadOnlyList<Permission> Known { get; } =
@@ -87,6 +90,9 @@ public static class Permissions
         new(CallModels, "Call models through OpenAI's and Ollama's APIs"),
         new(ReadInference, "See model servers, routes, budgets, calls and their queue"),
         new(ManageInference, "Change model servers, models, routes and budgets; make calls for agents"),
+        new(ReadAgents, "See agents, their packages, conversations and turns"),
+        new(WriteAgents, "Make, change, pause and delete agents; add packages"),
+        new(ExecuteAgents, "Talk to agents, and cancel their turns"),
         new(ExecuteCSharp, "Write C# expressions, where the server runs them"),
         new(ExecutePython, "Write Python expressions, where the server runs them"),
         new(ManageAccounts, "Invite people, change their roles, lock them out"),

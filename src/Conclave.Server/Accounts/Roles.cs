@@ -21,12 +21,13 @@ public static class Roles
             Permissions.ReadDefinitions, Permissions.WriteDefinitions, Permissions.PublishDefinitions, Permissions.RetractDefinitions, Permissions.DeleteDefinitions,
             Permissions.ExecuteDefinitions, Permissions.ExecuteTests, Permissions.ReadInstances, Permissions.ReadActivityExecutions,
             Permissions.ReadActivityDescriptors, Permissions.ReadFeatures, Permissions.ReadTypeDefinitions, Permissions.ReadTasks, Permissions.CallModels,
+            Permissions.ReadAgents, Permissions.WriteAgents, Permissions.ExecuteAgents,
         ]),
         new("operator", "Keeps workflows running: starts, cancels, retries, completes",
         [
             Permissions.ReadAll, Permissions.ExecuteDefinitions, Permissions.WriteInstances, Permissions.CancelInstances, Permissions.RetryInstances,
             Permissions.ResumeInstances, Permissions.MigrateInstances, Permissions.CompleteTasks, Permissions.TriggerEvents, Permissions.WriteQueue,
-            Permissions.CallModels, Permissions.ManageInference,
+            Permissions.CallModels, Permissions.ManageInference, Permissions.ExecuteAgents, Permissions.WriteAgents,
         ]),
         new("viewer", "Sees everything, changes nothing", [Permissions.ReadAll]),
     ];

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Server.Agents;
 using Conclave.Server.Hosting;
 using Conclave.Server.Inference;
 using Conclave.Workflows.Runtime;
@@ -41,6 +42,7 @@ public static class ApiEndpoints
         ServerEndpoints.Map(inference);
         ModelEndpoints.Map(inference);
         RoutingEndpoints.Map(inference);
+        AgentEndpoints.Map(group.MapGroup("/agents"));
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

@@ -1,4 +1,5 @@
 using Conclave.Agents;
+using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
@@ -163,6 +164,8 @@ public sealed partial class ServerRuntime(
                 Configuration = name => configuration[$"Workflows:Configuration:{name}"],
                 // Looked up late: its keys may be in the database, which starts here.
                 EventTriggerUrl = (tenant, name, limit) => services.GetRequiredService<SignedLinks>().EventUrl(tenant, name, limit),
+                RowsOf = TurnCommits.RowsOf,
+                Stored = TurnCommits.Stored,
             },
             loggers,
             time);

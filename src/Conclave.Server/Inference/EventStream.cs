@@ -43,9 +43,12 @@ internal sealed class EventStream : IDisposable
     /// <param name="state">What <paramref name="write"/> needs.</param>
     /// <param name="cancellationToken">Stops waiting for the client.</param>
     /// <param name="name">Name of the event; null for none.</param>
-    public ValueTask WriteAsync<T>(Action<Utf8JsonWriter, T> write, T state, CancellationToken cancellationToken, string? name = null)
+    /// <param name="id">Id of the event, which clients that come back name; null for none.</param>
+    public ValueTask WriteAsync<T>(Action<Utf8JsonWriter, T> write, T state, CancellationToken cancellationToken, string? name = null, string? id = null)
     {
         Begin();
+        if (id is not null)
+            Raw($"id: {id}\n");
         if (name is not null)
             Raw($"event: {name}\n");
         if (!_isLines)

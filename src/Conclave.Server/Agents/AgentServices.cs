@@ -1,0 +1,25 @@
+using Conclave.Agents;
+using Conclave.Agents.Activities;
+using Conclave.Agents.Turns;
+using Conclave.Server.Hosting;
+
+namespace Conclave.Server.Agents;
+
+/// <summary>Adds agents, on the server's database. They are asked for only once the server has started.</summary>
+internal static class AgentServices
+{
+    public static IServiceCollection AddAgents(this IServiceCollection services) => services
+        .AddSingleton(provider => new AgentStore(provider.GetRequiredService<ServerRuntime>().Database, provider.GetRequiredService<TimeProvider>())
+        {
+            Activated = (tenant, id, token) => provider.GetRequiredService<ServerRuntime>().Runtime.Stimuli.DeliverAsync(CheckLimits.GoOn(tenant, id), token),
+        })
+        .AddSingleton(provider => new TurnStore(provider.GetRequiredService<ServerRuntime>().Database))
+        .AddSingleton(provider => new Makeups(provider.GetRequiredService<ServerRuntime>().Database))
+        .AddSingleton(provider =>
+        {
+            var server = provider.GetRequiredService<ServerRuntime>();
+            return new TurnStarter(
+                provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>());
+        })
+        .AddSingleton<AgentStream>();
+}
