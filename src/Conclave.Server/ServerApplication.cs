@@ -2,6 +2,7 @@ using Conclave.Server.Accounts;
 using Conclave.Server.Accounts.Pages;
 using Conclave.Server.Agents;
 using Conclave.Server.Api;
+using Conclave.Server.Approvals;
 using Conclave.Server.Designer;
 using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
@@ -31,6 +32,7 @@ internal static class ServerApplication
         builder.Services.AddModelApis(builder.Configuration);
         builder.Services.AddAgents();
         builder.Services.AddConclaveApi();
+        builder.Services.AddApprovals();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();
         builder.Services.AddOpenApiDocument();

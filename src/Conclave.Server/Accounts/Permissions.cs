@@ -59,6 +59,9 @@ public static class Permissions
     public const string ReadAgents = "read:agents";
     public const string WriteAgents = "write:agents";
     public const string ExecuteAgents = "exec:agents";
+    public const string ReadApprovals = "read:approvals";
+    public const string DecideApprovals = "decide:approvals";
+    public const string ManageApprovals = "manage:approvals";
 
     /// <summary>Every right there is.</summary>
     public static IReadOnlyList<Permission> Known { get; } =
@@ -93,6 +96,9 @@ public static class Permissions
         new(ReadAgents, "See agents, their packages, conversations and turns"),
         new(WriteAgents, "Make, change, pause and delete agents; add packages"),
         new(ExecuteAgents, "Talk to agents, and cancel their turns"),
+        new(ReadApprovals, "See what waits for people, and what they decided"),
+        new(DecideApprovals, "Approve, reject, delegate and complete what one is asked"),
+        new(ManageApprovals, "Ask others instead of those who were asked"),
         new(ExecuteCSharp, "Write C# expressions, where the server runs them"),
         new(ExecutePython, "Write Python expressions, where the server runs them"),
         new(ManageAccounts, "Invite people, change their roles, lock them out"),

@@ -21,13 +21,13 @@ public static class Roles
             Permissions.ReadDefinitions, Permissions.WriteDefinitions, Permissions.PublishDefinitions, Permissions.RetractDefinitions, Permissions.DeleteDefinitions,
             Permissions.ExecuteDefinitions, Permissions.ExecuteTests, Permissions.ReadInstances, Permissions.ReadActivityExecutions,
             Permissions.ReadActivityDescriptors, Permissions.ReadFeatures, Permissions.ReadTypeDefinitions, Permissions.ReadTasks, Permissions.CallModels,
-            Permissions.ReadAgents, Permissions.WriteAgents, Permissions.ExecuteAgents,
+            Permissions.ReadAgents, Permissions.WriteAgents, Permissions.ExecuteAgents, Permissions.ReadApprovals,
         ]),
         new("operator", "Keeps workflows running: starts, cancels, retries, completes",
         [
             Permissions.ReadAll, Permissions.ExecuteDefinitions, Permissions.WriteInstances, Permissions.CancelInstances, Permissions.RetryInstances,
             Permissions.ResumeInstances, Permissions.MigrateInstances, Permissions.CompleteTasks, Permissions.TriggerEvents, Permissions.WriteQueue,
-            Permissions.CallModels, Permissions.ManageInference, Permissions.ExecuteAgents, Permissions.WriteAgents,
+            Permissions.CallModels, Permissions.ManageInference, Permissions.ExecuteAgents, Permissions.WriteAgents, Permissions.DecideApprovals,
         ]),
         new("viewer", "Sees everything, changes nothing", [Permissions.ReadAll]),
     ];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Server.Agents;
+using Conclave.Server.Approvals;
 using Conclave.Server.Hosting;
 using Conclave.Server.Inference;
 using Conclave.Workflows.Runtime;
@@ -34,6 +35,7 @@ public static class ApiEndpoints
         InstanceEndpoints.Map(group.MapGroup("/instances"));
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
+        ApprovalEndpoints.Map(group.MapGroup("/approvals"));
         BudgetEndpoints.Map(group.MapGroup("/inference/budgets"));
         SyscallEndpoints.Map(group.MapGroup("/scheduler"));
         var inference = group.MapGroup("/inference");

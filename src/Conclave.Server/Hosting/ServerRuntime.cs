@@ -56,6 +56,9 @@ public sealed partial class ServerRuntime(
     /// <summary>The database.</summary>
     public NpgsqlDataSource Database => _database ?? throw new InvalidOperationException("The server has not started.");
 
+    /// <summary>Runs scripts, and checks JSON against schemas.</summary>
+    public ScriptRunnerPool Scripts => _scripts ?? throw new InvalidOperationException("The server has not started.");
+
     /// <summary>Done once the server has started; never, if it could not.</summary>
     public Task Started => _started.Task;
 

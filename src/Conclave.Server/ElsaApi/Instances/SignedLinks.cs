@@ -12,6 +12,7 @@ namespace Conclave.Server.ElsaApi.Instances;
 internal sealed class SignedLinks(IDataProtectionProvider protection, ServerOptions options, IServer server)
 {
     private readonly ITimeLimitedDataProtector _events = protection.CreateProtector("Conclave.Elsa.Event.v1").ToTimeLimitedDataProtector();
+    private readonly IDataProtector _approvals = protection.CreateProtector("Conclave.Approval.v1");
     private readonly ITimeLimitedDataProtector _bookmarks = protection.CreateProtector("Conclave.Elsa.Bookmark.v1").ToTimeLimitedDataProtector();
 
     /// <summary>The address of a link that triggers an event.</summary>
@@ -27,6 +28,13 @@ internal sealed class SignedLinks(IDataProtectionProvider protection, ServerOpti
     /// <summary>The proof that its owner may resume a bookmark.</summary>
     public string BookmarkToken(string tenant, string instanceId, int bookmark, JsonElement limit) =>
         Protect(_bookmarks, limit, tenant, instanceId, bookmark.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>The address at which people who sign in find an approval.</summary>
+    /// <exception cref="WorkflowException">Nobody said what this server's address is.</exception>
+    public string ApprovalUrl(string tenant, string id) => $"{BaseUrl}/app/open?t={_approvals.Protect(JsonSerializer.Serialize(new[] { tenant, id }))}";
+
+    /// <summary>The approval that a link is to; null when it is none of ours.</summary>
+    public (string Tenant, string Id)? ReadApproval(string token) => Unprotect(_approvals, token) is [var tenant, var id] ? (tenant, id) : null;
 
     /// <summary>The address of a link with a proof.</summary>
     /// <exception cref="WorkflowException">Nobody said what this server's address is.</exception>
@@ -64,7 +72,7 @@ internal sealed class SignedLinks(IDataProtectionProvider protection, ServerOpti
     private static string Protect(ITimeLimitedDataProtector protector, JsonElement limit, params string[] parts) =>
         protector.Protect(JsonSerializer.Serialize(parts), ReadLimit(limit));
 
-    private static string[]? Unprotect(ITimeLimitedDataProtector protector, string token)
+    private static string[]? Unprotect(IDataProtector protector, string token)
     {
         try
         {
