@@ -130,10 +130,8 @@ public static class CanonicalJson
             return;
         }
 
-        // The shortest digits that read back as the same number, as d.ddd E±x.
-        var scientific = Math.Abs(number).ToString("E16", CultureInfo.InvariantCulture);
-        var shortest = Math.Abs(number).ToString("R", CultureInfo.InvariantCulture);
-        var (digits, exponent) = Digits(shortest, scientific);
+        // The shortest digits that read back as the same number.
+        var (digits, exponent) = Digits(Math.Abs(number).ToString("R", CultureInfo.InvariantCulture));
         var text = new StringBuilder(number < 0 ? "-" : "");
         if (exponent is >= 0 and < 21)
         {
@@ -152,12 +150,17 @@ public static class CanonicalJson
         Copy(buffer, text.ToString());
     }
 
-    private static (string Digits, int Exponent) Digits(string shortest, string scientific)
+    /// <summary>Digits without zeros around them, and the power of ten of the first one.</summary>
+    private static (string Digits, int Exponent) Digits(string shortest)
     {
-        var exponent = int.Parse(scientific.AsSpan(scientific.IndexOf('E', StringComparison.Ordinal) + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-        var end = shortest.IndexOf('E', StringComparison.Ordinal);
-        var digits = (end < 0 ? shortest : shortest[..end]).Replace(".", "", StringComparison.Ordinal).TrimStart('0').TrimEnd('0');
-        return (digits, exponent);
+        var mark = shortest.IndexOf('E', StringComparison.Ordinal);
+        var power = mark < 0 ? 0 : int.Parse(shortest.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        var mantissa = mark < 0 ? shortest : shortest[..mark];
+        var point = mantissa.IndexOf('.', StringComparison.Ordinal);
+        var before = point < 0 ? mantissa.Length : point;
+        var digits = mantissa.Replace(".", "", StringComparison.Ordinal);
+        var zeros = digits.Length - digits.TrimStart('0').Length;
+        return (digits.Trim('0'), before - 1 - zeros + power);
     }
 
     private static void Copy(ArrayBufferWriter<byte> buffer, ReadOnlySpan<char> text)

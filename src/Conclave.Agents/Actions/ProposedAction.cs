@@ -12,10 +12,10 @@ namespace Conclave.Agents.Actions;
 public sealed record ProposedAction(string Tenant, string AgentId, string Tool, string ToolHash, JsonElement Arguments)
 {
     /// <summary>The action as canonical JSON: <c>{"agent":…,"arguments":{…},"tenant":…,"tool":…,"toolHash":…}</c>.</summary>
-    public string Canonical => field ??= CanonicalJson.Text(ToJson());
+    public string Canonical => CanonicalJson.Text(ToJson());
 
     /// <summary>SHA-256 of <see cref="Canonical"/>, as 64 lower-case hex digits.</summary>
-    public string Hash => field ??= CanonicalJson.Hash(ToJson());
+    public string Hash => CanonicalJson.Hash(ToJson());
 
     /// <summary>The same action with other arguments, as somebody who approves may have edited them.</summary>
     public ProposedAction With(JsonElement arguments) => new(Tenant, AgentId, Tool, ToolHash, arguments);

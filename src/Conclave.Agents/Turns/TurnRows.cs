@@ -13,6 +13,9 @@ internal sealed record TurnBegun(
 {
     public override string LockKey => "agent:" + AgentId;
 
+    /// <summary>What was said before the message.</summary>
+    public IReadOnlyList<TurnMessage> History { get; init; } = [];
+
     public override void AddTo(NpgsqlBatch batch, string tenant, string instanceId)
     {
         var parameters = batch.Add("select conclave.begin_turn_or_refuse($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
@@ -27,6 +30,8 @@ internal sealed record TurnBegun(
         parameters.AddValue(Health.MaxConsecutiveFailures);
         parameters.AddInterval(TimeSpan.FromSeconds(Health.RecoverAfterSeconds));
         parameters.AddTime(At);
+        for (var i = 0; i < History.Count; i++)
+            new MessageAdded(0, i - History.Count, History[i], At).AddTo(batch, tenant, instanceId);
         new MessageAdded(0, 0, TurnMessage.User(Message), At).AddTo(batch, tenant, instanceId);
     }
 }

@@ -27,6 +27,9 @@ public sealed record TurnRequest(string Message, string Actor)
     /// <summary>The most that the turn may cost, where that is less than the agent's own limit; null for no other limit.</summary>
     public decimal? MaxCost { get; init; }
 
+    /// <summary>What was said before, for a conversation that begins.</summary>
+    public IReadOnlyList<TurnMessage> History { get; init; } = [];
+
     /// <summary>How many agents have handed it on before; 0 for a person's or a workflow's own.</summary>
     public int Depth { get; init; }
 
@@ -93,7 +96,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
                 [TurnInputs.Depth] = request.Depth,
                 [TurnInputs.MaxCost] = Least(request.MaxCost, limits.MaxTurnCost),
             },
-            Effects = [new TurnBegun(agent.Id, conversationId, request.Actor, hash, request.Message, limits, agent.Configuration.Health, now)],
+            Effects = [new TurnBegun(agent.Id, conversationId, request.Actor, hash, request.Message, limits, agent.Configuration.Health, now) { History = request.History }],
         });
         var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, request.Priority);
         // An instance of this id is the same turn, asked for once more.

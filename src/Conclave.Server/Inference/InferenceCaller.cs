@@ -1,4 +1,5 @@
 using Conclave.Inference;
+using Conclave.Server.Agents;
 using Microsoft.Extensions.AI;
 
 namespace Conclave.Server.Inference;
@@ -6,8 +7,8 @@ namespace Conclave.Server.Inference;
 /// <summary>What the surfaces need of a request.</summary>
 internal static class InferenceCaller
 {
-    /// <summary>Where calls go.</summary>
-    public static IInference Inference(this HttpContext context) => context.RequestServices.GetRequiredService<IInference>();
+    /// <summary>Where calls go: to models, or to agents that are asked for like models.</summary>
+    public static IInference Inference(this HttpContext context) => AgentInference.Of(context);
 
     /// <summary>The whole answer. One that is to be JSON has been checked, and repaired if it had to be.</summary>
     /// <exception cref="InferenceException">Such as <see cref="InferenceFailure.SchemaMismatch"/>.</exception>

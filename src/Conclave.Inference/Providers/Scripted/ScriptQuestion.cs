@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -66,15 +67,22 @@ internal sealed partial class ScriptQuestion
             var name => groups.GetValueOrDefault(name, match.Value),
         });
 
-    /// <summary>Arguments of a tool call with their placeholders replaced. One that is only <c>{{example}}</c> becomes a value that fits the tool's schema.</summary>
+    /// <summary>
+    /// Arguments of a tool call with their placeholders replaced. One that is only <c>{{example}}</c> becomes a value that fits the tool's schema; one that is only another
+    /// placeholder a number, where the schema wants one.
+    /// </summary>
     public object? FillArgument(object? value, IReadOnlyDictionary<string, string> groups, string model, JsonElement schema) => value switch
     {
         "{{example}}" => Example(schema, schema, 0),
-        string text => Fill(text, groups, model, schema),
+        string text => Number(text, Fill(text, groups, model, schema), schema) ?? (object)Fill(text, groups, model, schema),
         IDictionary<object, object?> members => members.ToDictionary(m => m.Key.ToString()!, m => FillArgument(m.Value, groups, model, schema.ObjectOf("properties").ObjectOf(m.Key.ToString()!))),
         IEnumerable<object?> items => items.Select(i => FillArgument(i, groups, model, schema.ObjectOf("items"))).ToList(),
         _ => value,
     };
+
+    private static decimal? Number(string text, string filled, JsonElement schema) =>
+        schema.TextOf("type") is "number" or "integer" && Placeholder().Match(text) is { Success: true } match && match.Length == text.Trim().Length
+        && decimal.TryParse(filled, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     /// <summary>A value that fits a schema, as far as types, choices and lower bounds go.</summary>
     private static JsonNode? Example(JsonElement schema, JsonElement root, int depth)

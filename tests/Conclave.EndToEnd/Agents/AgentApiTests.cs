@@ -1,0 +1,198 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Conclave.Tests.Inference.Doubles;
+
+namespace Conclave.EndToEnd.Agents;
+
+/// <summary>Agents over HTTP, with the behaviours that ship.</summary>
+[Collection(AgentServer.Name)]
+public sealed class AgentApiTests(AgentServer fixture)
+{
+    private ServerProcess Server => fixture.Server;
+
+    private OpenAIDouble Model => fixture.Model;
+
+    [Fact]
+    public async Task Agent_MadeChangedAndDeleted_IsWhatWasSaid()
+    {
+        var name = SharedServer.NewId();
+        var made = await Server.Http.PostAsync("/api/agents", Json($$"""{"name":"{{name}}","configuration":{"systemPrompt":"Be kind.","model":"brain","limits":{"maxSteps":4}}}"""));
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var agent = await ServerProcess.ReadAsync(made);
+        var id = agent.GetProperty("id").GetString()!;
+        Assert.Equal(("active", 4, 3), (agent.GetProperty("state").GetString(), Limit(agent, "maxSteps"), Limit(agent, "maxRepeats")));
+        // By its name, too, whatever the case.
+        Assert.Equal(id, (await Server.GetAsync($"/api/agents/{name.ToUpperInvariant()}")).GetProperty("id").GetString());
+
+        var request = new HttpRequestMessage(HttpMethod.Put, $"/api/agents/{id}") { Content = Json("""{"configuration":{"personality":"dry"}}""") };
+        request.Headers.TryAddWithoutValidation("If-Match", made.Headers.ETag!.Tag);
+        var changed = await ServerProcess.ReadAsync(await Server.Http.SendAsync(request));
+        Assert.Equal(("dry", "Be kind.", 2), (changed.GetProperty("configuration").GetProperty("personality").GetString(), changed.GetProperty("configuration").GetProperty("systemPrompt").GetString(), changed.GetProperty("version").GetInt32()));
+
+        // Whoever changes what was changed meanwhile is told so.
+        var late = new HttpRequestMessage(HttpMethod.Put, $"/api/agents/{id}") { Content = Json("""{"configuration":{"personality":"loud"}}""") };
+        late.Headers.TryAddWithoutValidation("If-Match", made.Headers.ETag!.Tag);
+        await AssertProblemAsync(await Server.Http.SendAsync(late), 412, "agents.changed");
+
+        await AssertProblemAsync(await Server.Http.PostAsync("/api/agents", Json($$"""{"name":"{{name.ToUpperInvariant()}}"}""")), 409, "agents.name_taken");
+        Assert.Equal(HttpStatusCode.NoContent, (await Server.Http.DeleteAsync($"/api/agents/{id}")).StatusCode);
+        await AssertProblemAsync(await Server.Http.GetAsync($"/api/agents/{id}"), 404, "agents.not_found");
+    }
+
+    [Theory]
+    [InlineData("""{"name":""}""", "agents.bad_configuration")]
+    [InlineData("""{"name":"x/y"}""", "agents.bad_configuration")]
+    [InlineData("""{"name":"n","configuration":{"modle":"x"}}""", "agents.bad_configuration")]
+    [InlineData("""{"name":"n","configuration":{"temperature":7}}""", "agents.bad_configuration")]
+    [InlineData("""{"name":"n","configuration":{"tools":{}}}""", "agents.bad_configuration")]
+    [InlineData("""{"name":7}""", "request.invalid")]
+    [InlineData("[]", "request.invalid")]
+    [InlineData("{", "request.not_json")]
+    public async Task Create_WhatMakesNoSense_IsRefused(string body, string code) =>
+        await AssertProblemAsync(await Server.Http.PostAsync("/api/agents", Json(body)), 400, code);
+
+    [Fact]
+    public async Task Message_Answered_IsInTheConversationWithItsMakeup()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain","systemPrompt":"You are the desk.","behaviour":"react"}""");
+        Model.Answer = request => DoubleAnswer.Say($"You said {request.LastText}");
+        var first = await Server.AskAsync(agent, "good morning");
+        Assert.Equal(("completed", "You said good morning", 1), (first.GetProperty("status").GetString(), first.GetProperty("answer").GetString(), first.GetProperty("modelCalls").GetInt32()));
+        Assert.Equal(11, first.GetProperty("inputTokens").GetInt64());
+        var makeup = first.GetProperty("makeup");
+        Assert.Equal(("You are the desk.", "react-v1"), (makeup.GetProperty("configuration").GetProperty("systemPrompt").GetString(), makeup.GetProperty("behaviourVersionId").GetString()));
+
+        var conversation = first.GetProperty("conversationId").GetString()!;
+        var second = await Server.AskAsync(agent, "and good night", conversation);
+        Assert.Equal((2, first.GetProperty("makeupHash").GetString()), (second.GetProperty("number").GetInt32(), second.GetProperty("makeupHash").GetString()));
+        var sent = Model.Requests.Where(r => r.IsChat).Last(r => r.LastText == "and good night").Body.GetProperty("messages").EnumerateArray().ToList();
+        Assert.Equal(["system", "user", "assistant", "user"], sent.Select(m => m.GetProperty("role").GetString()));
+        Assert.StartsWith("You are the desk.", sent[0].GetProperty("content").GetString(), StringComparison.Ordinal);
+
+        var messages = (await Server.GetAsync($"/api/agents/{agent}/conversations/{conversation}/messages")).GetProperty("items").EnumerateArray().ToList();
+        Assert.Equal(["user", "assistant", "user", "assistant"], messages.Select(m => m.GetProperty("message").GetProperty("role").GetString()));
+        Assert.Equal("You said and good night", messages[3].GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal(2, (await Server.GetAsync($"/api/agents/{agent}/turns?conversationId={conversation}")).GetProperty("items").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Message_Streamed_TellsTokensAndGoesOnAfterAnyEvent()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain"}""");
+        Model.Answer = _ => DoubleAnswer.Say("one two three four");
+        var events = await Server.ReadEventsAsync(AgentCalls.Message(agent, "count"));
+        Assert.Equal(["agent.state", "turn.started", "model.completed", "turn.completed"], events.Where(e => e.Event != "token").Select(e => e.Event));
+        Assert.Equal("one two three four", string.Concat(events.Where(e => e.Event == "token").Select(e => e.Data.GetProperty("text").GetString())));
+        var turn = events[0].Data.GetProperty("turnId").GetString()!;
+
+        // Whatever a client saw last, it hears the rest of the stored events, and nothing twice.
+        var stored = events.Where(e => e.Event != "token").ToList();
+        for (var seen = 0; seen < stored.Count; seen++)
+        {
+            var request = new HttpRequestMessage(HttpMethod.Get, $"/api/agents/{agent}/turns/{turn}/events");
+            request.Headers.Add("Last-Event-ID", stored[seen].Id);
+            if (seen == stored.Count - 1)
+                continue;
+            Assert.Equal(stored.Skip(seen + 1).Select(e => e.Id), (await Server.ReadEventsAsync(request)).Select(e => e.Id));
+        }
+
+        var wrong = new HttpRequestMessage(HttpMethod.Get, $"/api/agents/{agent}/turns/{turn}/events");
+        wrong.Headers.Add("Last-Event-ID", "soon");
+        await AssertProblemAsync(await Server.Http.SendAsync(wrong), 400, "request.invalid");
+    }
+
+    [Fact]
+    public async Task Message_SentTwiceWithOneKey_IsOneTurn()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain"}""");
+        Model.Answer = _ => DoubleAnswer.Say("yes");
+        var key = SharedServer.NewId();
+        var answers = new List<JsonElement>();
+        for (var i = 0; i < 2; i++)
+        {
+            var request = AgentCalls.Message(agent, "once");
+            request.Headers.Add("Idempotency-Key", key);
+            answers.Add(await ServerProcess.ReadAsync(await Server.Http.SendAsync(request)));
+        }
+
+        Assert.Equal(answers[0].GetProperty("turnId").GetString(), answers[1].GetProperty("turnId").GetString());
+        await Server.EndOfTurnAsync(agent, answers[0].GetProperty("turnId").GetString()!);
+        Assert.Equal(1, (await Server.GetAsync($"/api/agents/{agent}/turns")).GetProperty("items").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Lifecycle_PausedAgent_TakesNothingAndItsTurnsStop()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain"}""");
+        Model.Answer = _ => DoubleAnswer.Say("done");
+        var paused = await Server.PostAsync($"/api/agents/{agent}/state", """{"state":"paused","reason":"Lunch."}""");
+        Assert.Equal(("paused", "Lunch."), (paused.GetProperty("state").GetString(), paused.GetProperty("stateReason").GetString()));
+        await AssertProblemAsync(await Server.Http.SendAsync(AgentCalls.Message(agent, "hello")), 409, "agents.paused");
+        await AssertProblemAsync(await Server.Http.PostAsync($"/api/agents/{agent}/state", Json("""{"state":"working"}""")), 400, "request.invalid");
+        Assert.Equal("active", (await Server.PostAsync($"/api/agents/{agent}/state", """{"state":"active"}""")).GetProperty("state").GetString());
+        Assert.Equal("completed", (await Server.AskAsync(agent, "hello")).GetProperty("status").GetString());
+        await ServerProcess.UntilAsync(async () => (await Server.GetAsync($"/api/agents/{agent}")).GetProperty("state").GetString() == "active", "it is idle again");
+    }
+
+    [Fact]
+    public async Task Lifecycle_TooManyFailures_TakesItOutOfUseUntilSomebodyActs()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"no-such-model","health":{"maxConsecutiveFailures":2,"recoverAfterSeconds":3600}}""");
+        for (var i = 0; i < 2; i++)
+        {
+            var turn = await Server.AskAsync(agent, "hello");
+            Assert.Equal("failed", turn.GetProperty("status").GetString());
+            Assert.Contains("no-such-model", turn.GetProperty("error").GetString(), StringComparison.Ordinal);
+        }
+
+        await ServerProcess.UntilAsync(async () => (await Server.GetAsync($"/api/agents/{agent}")).GetProperty("state").GetString() == "error", "it is out of use");
+        var refused = await Server.Http.SendAsync(AgentCalls.Message(agent, "hello"));
+        Assert.NotNull(refused.Headers.RetryAfter);
+        await AssertProblemAsync(refused, 409, "agents.error");
+        var request = new HttpRequestMessage(HttpMethod.Put, $"/api/agents/{agent}") { Content = Json("""{"configuration":{"model":"brain"}}""") };
+        await ServerProcess.ReadAsync(await Server.Http.SendAsync(request));
+        await Server.PostAsync($"/api/agents/{agent}/state", """{"state":"active"}""");
+        Model.Answer = _ => DoubleAnswer.Say("well");
+        Assert.Equal("completed", (await Server.AskAsync(agent, "hello")).GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task Turn_Cancelled_EndsAndFreesTheConversation()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain"}""");
+        var goOn = new TaskCompletionSource();
+        Model.Answer = _ => DoubleAnswer.Say("never heard") with { BeforeToken = _ => goOn.Task };
+        var started = await Server.PostAsync($"/api/agents/{agent}/messages", """{"message":"think long"}""");
+        var (turn, conversation) = (started.GetProperty("turnId").GetString()!, started.GetProperty("conversationId").GetString()!);
+        await Model.WaitForChatAsync();
+        Assert.Contains((await Server.GetAsync("/api/agents/ps")).GetProperty("items").EnumerateArray(), p => p.GetProperty("pid").GetString() == turn);
+        await AssertProblemAsync(await Server.Http.SendAsync(AgentCalls.Message(agent, "meanwhile", conversation)), 409, "agents.conversation_busy");
+        Assert.Equal(HttpStatusCode.Accepted, (await Server.Http.PostAsync($"/api/agents/{agent}/turns/{turn}/cancel", null)).StatusCode);
+        Assert.Equal("cancelled", (await Server.EndOfTurnAsync(agent, turn)).GetProperty("status").GetString());
+        goOn.SetResult();
+        Model.Answer = _ => DoubleAnswer.Say("now");
+        Assert.Equal("now", (await Server.AskAsync(agent, "again", conversation)).GetProperty("answer").GetString());
+    }
+
+    [Fact]
+    public async Task Rights_WithoutThem_NothingIsSeenOrDone()
+    {
+        using var stranger = new HttpClient { BaseAddress = Server.Http.BaseAddress };
+        Assert.Equal(HttpStatusCode.Unauthorized, (await stranger.GetAsync("/api/agents")).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await stranger.PostAsJsonAsync("/api/agents/x/messages", new { message = "hi" })).StatusCode);
+    }
+
+    private static int Limit(JsonElement agent, string name) => agent.GetProperty("configuration").GetProperty("limits").GetProperty(name).GetInt32();
+
+    private static StringContent Json(string json) => new(json, Encoding.UTF8, "application/json");
+
+    private static async Task AssertProblemAsync(HttpResponseMessage response, int status, string code)
+    {
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.True((int)response.StatusCode == status, $"{(int)response.StatusCode}: {text}");
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        Assert.Equal(code, JsonElement.Parse(text).GetProperty("code").GetString());
+    }
+}
