@@ -37,6 +37,16 @@ internal sealed class BenchServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Processor time that it has taken.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
     /// <summary>Starts it.</summary>
     /// <param name="settings">Settings as <c>Name=Value</c>.</param>
     public static async Task<BenchServer> StartAsync(params string[] settings)

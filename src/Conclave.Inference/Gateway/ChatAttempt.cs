@@ -33,12 +33,13 @@ internal sealed class ChatAttempt : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly CancellationTokenRegistration _yield;
     private readonly CancellationTokenRegistration _drain;
+    private readonly TimeProvider _time;
     private readonly ITimer _silence;
     private readonly TimeSpan _timeout;
     private readonly Lock _lock = new();
     private IAsyncEnumerator<ChatResponseUpdate>? _updates;
     private bool _canYield;
-    private volatile bool _isWaiting;
+    private long _waitsSince;
     private bool _isThinking;
     private bool _wasAsked;
     private bool _isYielding;
@@ -46,7 +47,7 @@ internal sealed class ChatAttempt : IAsyncDisposable
 
     public ChatAttempt(RouteCandidate candidate, SlotGrant grant, ServerCall call, bool canYield, TimeProvider time, CancellationToken drain, CancellationToken callEnds)
     {
-        (Candidate, _grant, _call, _callEnds, _canYield) = (candidate, grant, call, callEnds, canYield);
+        (Candidate, _grant, _call, _callEnds, _canYield, _time) = (candidate, grant, call, callEnds, canYield, time);
         _timeout = candidate.Server.Timeout + Patience;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(callEnds);
         _silence = time.CreateTimer(static self => ((ChatAttempt)self!).OnSilence(), this, _timeout, Timeout.InfiniteTimeSpan);
@@ -86,8 +87,7 @@ internal sealed class ChatAttempt : IAsyncDisposable
     /// <exception cref="OperationCanceledException">The call itself ended: its caller went away, or its deadline passed.</exception>
     public async ValueTask<bool> MoveNextAsync()
     {
-        _silence.Change(_timeout, Timeout.InfiniteTimeSpan);
-        _isWaiting = true;
+        Volatile.Write(ref _waitsSince, _time.GetTimestamp());
         try
         {
             if (!await _updates!.MoveNextAsync())
@@ -129,7 +129,7 @@ internal sealed class ChatAttempt : IAsyncDisposable
         }
         finally
         {
-            _isWaiting = false;
+            Volatile.Write(ref _waitsSince, 0);
         }
 
         return Take(_updates.Current);
@@ -233,11 +233,15 @@ internal sealed class ChatAttempt : IAsyncDisposable
         Stop();
     }
 
-    // A caller that takes its time to read is no silence of the server.
+    // A caller that takes its time to read is no silence of the server. Looks when the timer is due, so that a token need not change it.
     private void OnSilence()
     {
-        if (_isWaiting)
+        var since = Volatile.Read(ref _waitsSince);
+        var left = since == 0 ? _timeout : _timeout - _time.GetElapsedTime(since);
+        if (left <= TimeSpan.Zero)
             Stop();
+        else
+            _silence.Change(left, Timeout.InfiniteTimeSpan);
     }
 
     private void Stop()

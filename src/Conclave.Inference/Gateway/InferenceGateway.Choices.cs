@@ -20,6 +20,8 @@ public sealed partial class InferenceGateway
         var updates = new List<ChatResponseUpdate>();
         await foreach (var update in StreamAsync(call, report, cancellationToken))
             updates.Add(update);
+        if (call.Options.AdditionalProperties?.ContainsKey(CountProperty) != true)
+            return updates.ToChatResponse();
         // Answers that were written at the same time, one after the other; what belongs to none, such as the usage, comes last.
         return updates.OrderBy(u => u.AdditionalProperties?.GetValueOrDefault(ChoiceProperty) as int? ?? int.MaxValue).ToChatResponse();
     }

@@ -142,9 +142,12 @@ internal sealed class ModelServerAnswer(ModelServerConnection connection, HttpRe
         }
     }
 
-    /// <summary>After the protocol's last message: reads the end of the connection's answer, so that the connection can be used again.</summary>
+    /// <summary>After the protocol's last message: has the end of the connection's answer read, so that the connection can be used again.</summary>
     public async ValueTask EndAsync()
     {
+        // With HTTP/1.1 that happens by itself, after the disposal. An HTTP/2 stream would be reset.
+        if (response.Version.Major < 2)
+            return;
         try
         {
             timer.Start(EndLimit);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -49,8 +50,12 @@ internal sealed class ModelServerConnection : IDisposable
             EnableMultipleHttp2Connections = true,
             // The gateway counts slots; this only keeps a mistake from using up the ports.
             MaxConnectionsPerServer = (2 * server.Slots) + 64,
-            // An answer that nobody reads any more ends at once, so that the server stops generating.
-            MaxResponseDrainSize = 0,
+            // An answer that nobody reads any more ends with its next token, so that the server stops generating. The end of one that is whole is read beside us:
+            // it is a few bytes, on which no caller has to wait.
+            MaxResponseDrainSize = 64,
+            ResponseDrainTimeout = TimeSpan.FromMilliseconds(250),
+            // Our own span says more than one of the request would; the server hears of it by its header.
+            ActivityHeadersPropagator = null,
             // Uvicorn (vLLM) and Node close idle connections after 5 seconds, and what is sent at that moment is lost.
             PooledConnectionIdleTimeout = server.Address.Scheme == "https" ? TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(4),
             // A name may move to another address.
@@ -93,6 +98,8 @@ internal sealed class ModelServerConnection : IDisposable
             using var request = new HttpRequestMessage(method, endpoint) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionOrLower };
             foreach (var (name, value) in _headers)
                 request.Headers.TryAddWithoutValidation(name, value);
+            if (Activity.Current is { Recorded: true, Id: { } trace })
+                request.Headers.TryAddWithoutValidation("traceparent", trace);
             if (body is not null)
             {
                 request.Content = new ReadOnlyMemoryContent(body.WrittenMemory);

@@ -39,13 +39,16 @@ internal static class GatewayBenchmarks
             models.Answer = _ => DoubleAnswer.Say("Fine, thank you.") with { FirstTokenDelay = TimeSpan.FromMilliseconds(20) };
             // In turns, so that both meet the same machine.
             var (straight, through) = (new List<double>(), new List<double>());
+            var processor = TimeSpan.Zero;
             for (var round = 0; round < 5; round++)
             {
                 straight.AddRange(await OpenLoopAsync(direct, 500, TimeSpan.FromSeconds(3), Chat));
+                var before = server.ProcessorTime;
                 through.AddRange(await OpenLoopAsync(server.Http, 500, TimeSpan.FromSeconds(3), Chat));
+                processor += server.ProcessorTime - before;
             }
 
-            Added(report, "gateway-added-latency", straight, through);
+            Added(report, "gateway-added-latency", straight, through, ("processorMicroseconds", processor.TotalMicroseconds / through.Count));
         }
 
         async Task FirstTokenAsync()
@@ -65,7 +68,12 @@ internal static class GatewayBenchmarks
         {
             models.Answer = _ => DoubleAnswer.Say("Fine, thank you.");
             foreach (var clients in (int[])[8, 32, 64])
-                report.Add(Rate($"gateway-throughput-{clients}", await ClosedLoopAsync(server.Http, clients, TimeSpan.FromSeconds(10))));
+            {
+                var before = server.ProcessorTime;
+                var run = await ClosedLoopAsync(server.Http, clients, TimeSpan.FromSeconds(10));
+                report.Add(Rate($"gateway-throughput-{clients}", run) with { More = new Dictionary<string, double> { ["processorMicroseconds"] = (server.ProcessorTime - before).TotalMicroseconds / run.Calls } });
+            }
+
             report.Add(Rate("gateway-throughput-64-direct", await ClosedLoopAsync(direct, 64, TimeSpan.FromSeconds(5))));
         }
 
@@ -189,11 +197,11 @@ internal static class GatewayBenchmarks
         return false;
     }
 
-    private static void Added(Report report, string name, List<double> straight, List<double> through)
+    private static void Added(Report report, string name, List<double> straight, List<double> through, params (string Name, double Value)[] more)
     {
         report.Add(new Figure(name, 0, (Percentile(through, 0.5) - Percentile(straight, 0.5)) * 1000, 0)
         {
-            More = new Dictionary<string, double>
+            More = new Dictionary<string, double>(more.Select(m => KeyValuePair.Create(m.Name, m.Value)))
             {
                 ["addedP50Microseconds"] = (Percentile(through, 0.5) - Percentile(straight, 0.5)) * 1000,
                 ["addedP99Microseconds"] = (Percentile(through, 0.99) - Percentile(straight, 0.99)) * 1000,
