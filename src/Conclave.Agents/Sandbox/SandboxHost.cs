@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Conclave.Agents.Tools;
+using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.Extensions.Logging;
 
 namespace Conclave.Agents.Sandbox;
@@ -183,7 +184,8 @@ public sealed partial class SandboxHost : IDisposable
         arguments.AddRange(
         [
             "--seccomp", "3", "--", "prlimit", $"--nproc={Number(limits.Processes)}", $"--data={Number(limits.MemoryBytes)}", $"--fsize={Number(limits.FileBytes)}",
-            $"--cpu={Number((long)Math.Ceiling(limits.Cpu.TotalSeconds))}", $"--nofile={Number(limits.OpenFiles)}", "--core=0", "--memlock=0", "--msgqueue=0", "--",
+            // A signal of its own at the limit, so that it can be told from others; the last one a second later.
+            $"--cpu={Number((long)Math.Ceiling(limits.Cpu.TotalSeconds))}:{Number((long)Math.Ceiling(limits.Cpu.TotalSeconds) + 1)}", $"--nofile={Number(limits.OpenFiles)}", "--core=0", "--memlock=0", "--msgqueue=0", "--",
         ]);
         if (proxy is not null)
             arguments.AddRange(["node", "/run/bridge.mjs", "/run/proxy.sock"]);
@@ -210,6 +212,8 @@ public sealed partial class SandboxHost : IDisposable
             return "Commands of tools are off: the filter of system calls is made for x86-64 and arm64 only.";
         if (Environment.IsPrivilegedProcess && _setpriv is null)
             return "Commands of tools are off: the server runs as root, and setpriv, which gives root away, is missing. Install util-linux, or run the server as another user.";
+        if (Environment.IsPrivilegedProcess && PostgresAccount.ClosedFolderAbove(Path.Combine(_folder, "run")) is { } closed)
+            return $"Commands of tools are off: they run as the user {_options.UserId}, who may not pass through '{closed}'. Let others pass (chmod o+x), or put the server's data folder elsewhere.";
         if (!File.Exists("/usr/bin/prlimit"))
             return "Commands of tools are off: prlimit, which limits what they use, is missing. Install util-linux.";
         return null;

@@ -160,9 +160,12 @@ public sealed class OutboundHttp : IDisposable
             body.WrittenSpan.ToArray());
     }
 
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken) =>
+        await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, cancellationToken);
+
+    /// <summary>Connects to a host, if it has an address that may be reached: for what speaks other protocols, or HTTP by other means.</summary>
+    internal async Task<Stream> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
         var addresses = IPAddress.TryParse(host, out var literal) ? [literal] : await _resolve(host, cancellationToken);
         var allowed = Array.Exists(_hosts, h => h.Matches(host, port)) ? addresses : Array.FindAll(addresses, IsAllowed);
         if (allowed.Length == 0 && addresses.Length > 0)

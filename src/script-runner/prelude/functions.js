@@ -85,6 +85,37 @@ const outcomeFunctions = {
   setOutcomes(names) { outcomes = arrayFrom(names, String); },
 };
 
+// Scripts of tools only. What each may really use, the host decides.
+const given = value => value === undefined ? null : value;
+const toolContext = () => freeze({
+  memory: freeze({
+    get: key => ask('memory.get', { key: String(key) }),
+    set(key, value) { ask('memory.set', { key: String(key), value: given(value) }); },
+    delete: key => ask('memory.delete', { key: String(key) }),
+    keys: prefix => ask('memory.keys', { prefix: prefix === undefined ? '' : String(prefix) }),
+  }),
+  files: freeze({
+    read: path => ask('files.read', { path: String(path) }),
+    write(path, content) { ask('files.write', { path: String(path), content: String(content) }); },
+  }),
+  http: freeze({
+    request: options => ask('http', options),
+    get: (url, headers) => ask('http', { method: 'GET', url: String(url), headers }),
+    post: (url, body, headers) => ask('http', { method: 'POST', url: String(url), body: given(body), headers }),
+  }),
+  bus: freeze({ publish(name, payload) { ask('bus.publish', { name: String(name), payload: given(payload) }); } }),
+  logger: freeze({
+    debug(text) { ask('log', { level: 'debug', text: String(text) }); },
+    info(text) { ask('log', { level: 'info', text: String(text) }); },
+    warn(text) { ask('log', { level: 'warn', text: String(text) }); },
+    error(text) { ask('log', { level: 'error', text: String(text) }); },
+  }),
+  home: freeze({
+    state: entity => ask('home.state', { entity: String(entity) }),
+    call: (domain, service, data) => ask('home.call', { domain: String(domain), service: String(service), data: given(data) }),
+  }),
+});
+
 const AsciiIdentifier = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 const Identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
@@ -127,6 +158,7 @@ function addAccessors() {
     hide(globalThis, 'setOutcome', outcomeFunctions.setOutcome);
     hide(globalThis, 'setOutcomes', outcomeFunctions.setOutcomes);
   }
+  if (request.tool === true) hide(globalThis, 'ctx', toolContext());
   if (isObject(request.config)) hide(globalThis, 'getConfig', key => readConfig(String(key)));
 }
 

@@ -27,12 +27,13 @@ public interface IScriptHost
     /// <summary>Answers one call.</summary>
     /// <param name="function">
     /// <c>variable</c>, <c>input</c>, <c>secret</c>, <c>config</c> with <c>{name}</c>; <c>output</c> with
-    /// <c>{activity, name}</c>; <c>eventTriggerUrl</c> with <c>{eventName, lifetime?, expiresAt?}</c>.
+    /// <c>{activity, name}</c>; <c>eventTriggerUrl</c> with <c>{eventName, lifetime?, expiresAt?}</c>. For scripts of tools also what <c>ctx</c> has:
+    /// <c>memory.get</c>, <c>memory.set</c>, <c>memory.delete</c>, <c>memory.keys</c>, <c>files.read</c>, <c>files.write</c>, <c>http</c>, <c>bus.publish</c>, <c>log</c>, <c>home.call</c>, <c>home.state</c>.
     /// </param>
     /// <param name="arguments">The arguments; valid until the call ends.</param>
     /// <param name="cancellationToken">Cancelled when the request is cancelled or its runner stops.</param>
     /// <returns>The value; <see cref="ScriptValue.Null"/> for an unknown name.</returns>
-    /// <remarks>An exception becomes an error inside the script that carries the exception's message. A call may
-    /// come twice when a runner dies and the script moves to another one, so it must not change anything.</remarks>
+    /// <remarks>An exception becomes an error inside the script that carries the exception's message. A script
+    /// that has asked for something is never moved to another runner: when its runner dies, it fails.</remarks>
     ValueTask<ScriptValue> CallAsync(string function, JsonElement arguments, CancellationToken cancellationToken);
 }

@@ -15,6 +15,9 @@ public sealed class JavaScriptRequest
     /// <summary>Whether <c>setOutcome</c> and <c>setOutcomes</c> exist.</summary>
     public bool AllowOutcomes { get; init; }
 
+    /// <summary>Whether it is the script of a tool: <c>ctx</c> exists, whose functions ask the <see cref="Host"/>.</summary>
+    public bool IsTool { get; init; }
+
     /// <summary>A name for error messages, such as the activity's id.</summary>
     public string? Name { get; init; }
 }

@@ -93,6 +93,7 @@ public sealed partial class ScriptRunnerPool : IAsyncDisposable
         writer.WriteString("script"u8, request.Script);
         if (request.Host is not null) writer.WriteBoolean("lazy"u8, true);
         if (request.AllowOutcomes) writer.WriteBoolean("outcomes"u8, true);
+        if (request.IsTool) writer.WriteBoolean("tool"u8, true);
         request.Scope?.Write(writer);
         writer.WriteEndObject();
         ReturnWriter(writer);
