@@ -23,6 +23,7 @@ public sealed class SandboxProcess : IAsyncDisposable
     private long _peakBytes;
     private double _cpuSeconds;
     private bool _wasTooLarge;
+    private Task _discarding = Task.CompletedTask;
 
     internal SandboxProcess(Process process, SandboxLimits limits, SandboxProxy? proxy, CgroupRun? group, bool watchesMemory, TimeProvider time)
     {
@@ -50,6 +51,9 @@ public sealed class SandboxProcess : IAsyncDisposable
     /// <summary>Whether it has ended.</summary>
     public bool HasExited => _process.HasExited;
 
+    /// <summary>Reads its standard error and throws it away, so that a command that writes there does not wait for a reader.</summary>
+    public void DiscardErrors() => _discarding = Error.CopyToAsync(Stream.Null);
+
     /// <summary>Waits until it ends.</summary>
     public Task WaitAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
 
@@ -74,6 +78,7 @@ public sealed class SandboxProcess : IAsyncDisposable
         await _process.WaitForExitAsync(CancellationToken.None);
         await _ended.CancelAsync();
         await _watching;
+        await _discarding.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_proxy is not null)
             await _proxy.DisposeAsync();
         _group?.Dispose();
