@@ -18,6 +18,13 @@ export async function readIcons(method, path, response) {
   mark();
 }
 
+// Studio keeps the list that it read first, and draws nothing of a workflow with an activity that has come since, such as an uploaded workflow.
+export async function areActivitiesOutdated() {
+  if (!known) return false;
+  const response = await fetch('/elsa/api/descriptors/activities', { headers: { 'If-None-Match': known } });
+  return response.ok;
+}
+
 function rulesOf({ typeName, customProperties: { Icon: icon, Color: color } = {} }) {
   const type = `[data-activity-type="${CSS.escape(typeName)}"]`;
   const node = `elsa-activity-wrapper${type}`;

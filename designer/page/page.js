@@ -2,7 +2,7 @@
 import { showMessage } from './message.js';
 import { watchAnswers } from './answers.js';
 import { rememberAnswer } from './edits.js';
-import { readIcons, watchActivities } from './icons.js';
+import { areActivitiesOutdated, readIcons, watchActivities } from './icons.js';
 import { explainRefusals } from './refusals.js';
 import { readRights } from './rights.js';
 import { editorTools, listTools, instanceTools } from './tools.js';
@@ -102,6 +102,7 @@ function render() {
 
 async function show(create) {
   const turn = ++showing;
+  const isOutdated = areActivitiesOutdated().catch(() => false);
   const old = view.firstElementChild;
   if (old?.localName.startsWith('elsa-') || turn > 1) {
     view.replaceChildren(Object.assign(document.createElement('p'), { className: 'page-loading', textContent: 'Loading…' }));
@@ -110,7 +111,9 @@ async function show(create) {
   // What is set on an element before Studio has defined it is lost, its callbacks too.
   await customElements.whenDefined(lastElement);
   // Only the last of several that were asked for meanwhile.
-  if (turn === showing) view.replaceChildren(create());
+  if (turn !== showing) return;
+  if (await isOutdated) location.reload();
+  else if (turn === showing) view.replaceChildren(create());
 }
 
 function showTools(tools) {
