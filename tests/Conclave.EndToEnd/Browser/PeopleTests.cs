@@ -54,6 +54,9 @@ public sealed class PeopleTests(BrowserServer browser)
             await person.ShootAsync("list");
             await row.GetByText(_name).First.ClickAsync();
             await person.Editor.Node("first").WaitForAsync();
+            await Expect(person.Page.Locator("#reading")).ToHaveTextAsync("Read-only: your account may look at workflows, not change them.");
+            // Studio's toolbox is there all the same, but nothing can be taken out of it.
+            await Expect(person.Page.Locator("[draggable=true]").First).ToHaveCSSAsync("pointer-events", "none");
             foreach (var tool in (string[])["Undo", "Paste", "Duplicate"])
                 await Expect(person.Page.Locator("#tools").GetByRole(AriaRole.Button, new() { Name = tool, Exact = true })).ToBeDisabledAsync();
             await person.ShootAsync("workflow");
