@@ -11,6 +11,7 @@ using Conclave.Server.Inference;
 using Conclave.Server.Logging;
 using Conclave.Server.OpenApi;
 using Conclave.Server.Telemetry;
+using Conclave.Server.Web;
 using Conclave.Server.Webhooks;
 
 namespace Conclave.Server;
@@ -38,6 +39,8 @@ internal static class ServerApplication
         builder.Services.AddApprovals();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();
+        if (options.IsWeb)
+            builder.Services.AddWebApp();
         builder.Services.AddOpenApiDocument();
 
         var app = builder.Build();
@@ -59,6 +62,7 @@ internal static class ServerApplication
         if (options.IsWeb)
         {
             app.MapAccountPages();
+            app.MapWebApp();
             app.MapConclaveApi();
             app.MapElsaApi();
             app.MapDesigner();

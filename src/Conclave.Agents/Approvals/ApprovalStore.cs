@@ -23,9 +23,9 @@ public sealed partial class ApprovalStore(NpgsqlDataSource database, TimeProvide
         array(select coalesce(c.user_name, x) from unnest(a.assignees) x left join conclave.account c on c.tenant = a.tenant and c.id = x order by 1)
         """;
 
-    // Whether an approval waits for the account $3 at the time $7.
+    // Whether an approval waits for the account $3 at the time $4.
     private const string WaitsForSql = """
-        a.status = 'pending' and (a.due_at is null or a.due_at > $7) and (a.allow_self or a.requester_id is distinct from $3)
+        a.status = 'pending' and (a.due_at is null or a.due_at > $4) and (a.allow_self or a.requester_id is distinct from $3)
         and (cardinality(a.assignees) + cardinality(a.groups) = 0 or $3 = any(a.assignees)
              or a.groups && (select c.roles from conclave.account c where c.tenant = a.tenant and c.id = $3))
         and not exists (
@@ -69,17 +69,17 @@ public sealed partial class ApprovalStore(NpgsqlDataSource database, TimeProvide
         await using var command = database.CreateCommand($"""
             select {Columns} from conclave.approval a
              where a.tenant = $1 and ($2::text is null or a.status = $2) and ($3::text is null or ({WaitsForSql}))
-               and ($4::text is null or a.agent_id = $4) and ($5::text is null or a.instance_id = $5)
-               and ($6::timestamptz is null or (a.created_at, a.id) < ($6, $8))
+               and ($5::text is null or a.agent_id = $5) and ($6::text is null or a.instance_id = $6)
+               and ($7::timestamptz is null or (a.created_at, a.id) < ($7, $8))
              order by a.created_at desc, a.id desc limit $9
             """);
         command.Parameters.AddValue(tenant);
         command.Parameters.AddText(filter.WaitsFor is not null ? "pending" : filter.Status is { } status ? NameOf(status) : null);
         command.Parameters.AddText(filter.WaitsFor);
+        command.Parameters.AddValue(Now);
         command.Parameters.AddText(filter.AgentId);
         command.Parameters.AddText(filter.InstanceId);
         command.Parameters.AddTime(after?.Time);
-        command.Parameters.AddValue(Now);
         command.Parameters.AddValue(after?.Id ?? "");
         command.Parameters.AddValue(limit);
         var found = new List<Approval>();
@@ -87,6 +87,17 @@ public sealed partial class ApprovalStore(NpgsqlDataSource database, TimeProvide
         while (await reader.ReadAsync(cancellationToken))
             found.Add(Read(reader));
         return found;
+    }
+
+    /// <summary>Whether an approval waits for an account.</summary>
+    public async Task<bool> WaitsForAsync(string tenant, string id, string accountId, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"select exists (select from conclave.approval a where a.tenant = $1 and a.id = $2 and {WaitsForSql})");
+        command.Parameters.AddValue(tenant);
+        command.Parameters.AddValue(id);
+        command.Parameters.AddValue(accountId);
+        command.Parameters.AddValue(Now);
+        return await command.ExecuteScalarAsync(cancellationToken) is true;
     }
 
     /// <summary>How many wait for an account, at most 100.</summary>

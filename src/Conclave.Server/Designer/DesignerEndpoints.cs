@@ -22,7 +22,6 @@ internal static class DesignerEndpoints
     {
         var files = DesignerFiles.Find(AppContext.BaseDirectory);
         var group = app.MapGroup(Prefix).RequirePermission(Permissions.ReadDefinitions, Permissions.ReadInstances);
-        app.MapGet("/", (HttpContext context) => context.Response.Redirect(Prefix)).RequirePermission(Permissions.ReadDefinitions, Permissions.ReadInstances);
         group.MapGet("/", (HttpContext context) => ShowAsync(context, files));
         group.MapGet("/workflows/{**path}", (HttpContext context) => ShowAsync(context, files));
         group.MapGet("/instances/{**path}", (HttpContext context) => ShowAsync(context, files));

@@ -1,0 +1,122 @@
+using System.Security.Claims;
+using Conclave.Agents.Approvals;
+using Conclave.Server.Accounts;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+using Npgsql;
+
+namespace Conclave.Server.Web;
+
+/// <summary>A page that reads from the database once it is interactive, and again when something changes.</summary>
+/// <remarks>Draws three states beside the content: loading, failed with the way to try again, and what the account may not see.</remarks>
+public abstract class WebPage : ComponentBase, IDisposable
+{
+    private readonly CancellationTokenSource _leaving = new();
+    private bool _isLoading;
+    private bool _isStale;
+
+    [Inject]
+    private AuthenticationStateProvider Authentication { get; set; } = null!;
+
+    /// <summary>Who looks at the page.</summary>
+    protected ClaimsPrincipal User { get; private set; } = new();
+
+    /// <summary>The account of who looks at the page.</summary>
+    protected Person Me => new(User.FindFirst(ClaimTypes.NameIdentifier)?.Value ?? "", User.Identity?.Name ?? "");
+
+    /// <summary>Whose data the page shows.</summary>
+    protected static string Tenant => Tenants.Default;
+
+    /// <summary>Whether everything was read once.</summary>
+    protected bool IsReady { get; private set; }
+
+    /// <summary>Whether the last reading failed.</summary>
+    protected bool HasFailed { get; private set; }
+
+    /// <summary>Cancelled when the visitor leaves.</summary>
+    protected CancellationToken Leaving => _leaving.Token;
+
+    /// <summary>Whether who looks at the page has a right.</summary>
+    protected bool May(string permission) => User.Has(permission);
+
+    /// <summary>Reads what the page shows.</summary>
+    protected abstract Task ReadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Called once, before the first reading; begins to listen for changes.</summary>
+    protected virtual void Begin()
+    {
+    }
+
+    /// <summary>Reads again; what comes meanwhile is read once more afterwards.</summary>
+    protected async Task LoadAsync()
+    {
+        if (_isLoading)
+        {
+            _isStale = true;
+            return;
+        }
+
+        _isLoading = true;
+        try
+        {
+            do
+            {
+                _isStale = false;
+                User = (await Authentication.GetAuthenticationStateAsync()).User;
+                await ReadAsync(Leaving);
+                (IsReady, HasFailed) = (true, false);
+            }
+            while (_isStale && !Leaving.IsCancellationRequested);
+        }
+        catch (OperationCanceledException) when (Leaving.IsCancellationRequested)
+        {
+            // The visitor has left.
+        }
+        catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException { InnerException: NpgsqlException })
+        {
+            HasFailed = true;
+        }
+        finally
+        {
+            _isLoading = false;
+        }
+    }
+
+    /// <summary>Reads again and draws, from whatever thread.</summary>
+    protected void Refresh()
+    {
+        if (Leaving.IsCancellationRequested)
+            return;
+        _ = InvokeAsync(async () =>
+        {
+            await LoadAsync();
+            StateHasChanged();
+        });
+    }
+
+    /// <inheritdoc/>
+    protected sealed override async Task OnInitializedAsync()
+    {
+        // Drawn once before it is interactive, for the eye: nothing is read twice.
+        if (!RendererInfo.IsInteractive)
+            return;
+        Begin();
+        await LoadAsync();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Stops what the page does.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (!disposing || _leaving.IsCancellationRequested)
+            return;
+        _leaving.Cancel();
+        _leaving.Dispose();
+    }
+}
