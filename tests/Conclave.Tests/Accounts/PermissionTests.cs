@@ -7,6 +7,8 @@ using Conclave.Server.Designer;
 using Conclave.Server.ElsaApi;
 using Conclave.Server.Health;
 using Conclave.Server.Hosting;
+using Conclave.Server.Inference;
+using Conclave.Server.Web;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
@@ -79,17 +81,20 @@ public sealed class PermissionTests
             builder.Services.AddAccounts(options);
             builder.Services.AddConclaveApi();
             builder.Services.AddElsaApi();
+            builder.Services.AddInference();
+            builder.Services.AddWebApp();
             await using var app = builder.Build();
             app.MapAccountPages();
             app.MapConclaveApi();
             app.MapElsaApi();
             app.MapDesigner();
+            app.MapWebApp();
             var endpoints = ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>().ToList();
 
             Assert.True(endpoints.Count > 40);
-            string[] open = ["/app.css", "/setup", "/sign-in", "/account/link", "/elsa/api/identity/login", "/elsa/api/identity/refresh-token", "/elsa/api/events/trigger", "/elsa/api/bookmarks/resume"];
+            string[] open = ["/app.css", "/setup", "/sign-in", "/account/link", "/app/assets/{version}/{**path}", "/app/open", "/elsa/api/identity/login", "/elsa/api/identity/refresh-token", "/elsa/api/events/trigger", "/elsa/api/bookmarks/resume"];
             // Those that decide by what is sent, and what is for everybody who is signed in.
-            string[] other = ["/api/instances/bulk", "/api/{**path}", "/elsa/api/{**path}", "/sign-out", "/account", "/account/password", "/account/keys", "/account/keys/{id}/revoke"];
+            string[] other = ["/", "/app", "/app/inbox", "/app/inbox/{Id}", "/_framework/opaque-redirect", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/api/instances/bulk", "/api/{**path}", "/elsa/api/{**path}", "/sign-out", "/account", "/account/password", "/account/keys", "/account/keys/{id}/revoke"];
             foreach (var endpoint in endpoints)
             {
                 var path = "/" + endpoint.RoutePattern.RawText!.Trim('/');
