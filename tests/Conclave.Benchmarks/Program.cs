@@ -1,4 +1,5 @@
 using Conclave.Benchmarks;
+using Conclave.Benchmarks.Agents;
 using Conclave.Benchmarks.Designer;
 using Conclave.Benchmarks.Durable;
 using Conclave.Benchmarks.Engine;
@@ -24,6 +25,9 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
     case ["elsa-lists", .. var only]:
         await ListBenchmarks.RunAsync(new Report(json), only);
         return 0;
+    case ["agents", .. var only]:
+        await AgentBenchmarks.RunAsync(new Report(json), only);
+        return 0;
     case ["inference", .. var only]:
         await GatewayBenchmarks.RunAsync(new Report(json), only);
         return 0;
@@ -34,9 +38,9 @@ switch (args.Where(a => !a.StartsWith("--", StringComparison.Ordinal)).ToArray()
         await DesignerBenchmark.RunAsync(new Report(json));
         return 0;
     case [var group, ..]:
-        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference, inference-sim, designer.");
+        Console.Error.WriteLine($"There is no benchmark group '{group}'. Groups: engine, durable, elsa-lists, inference, inference-sim, agents, designer.");
         return 1;
     default:
-        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference|inference-sim|designer [BENCH…] [--json]");
+        Console.Error.WriteLine("Usage: dotnet run -c Release --project tests/Conclave.Benchmarks -- engine|durable|elsa-lists|inference|inference-sim|agents|designer [BENCH…] [--json]");
         return 1;
 }
