@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Conclave.Agents.Tools;
 
 namespace Conclave.Agents;
 
@@ -32,6 +33,11 @@ public sealed record AgentConfiguration
 
     /// <summary>What it may do with a tool, by the tool's name; <c>*</c> stands for all others. Tools that are not named have their own default.</summary>
     public IReadOnlyDictionary<string, ToolMode> Permissions { get; set; } = new Dictionary<string, ToolMode>();
+
+    /// <summary>
+    /// Rules on the arguments of tools, by the tool's name: the first whose schema the arguments fit says what the agent may do, before <see cref="Permissions"/> do.
+    /// </summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<ToolRule>> Rules { get; set; } = new Dictionary<string, IReadOnlyList<ToolRule>>();
 
     /// <summary>What it may spend; null for no limit of its own.</summary>
     public AgentBudget? Budget { get; set; }

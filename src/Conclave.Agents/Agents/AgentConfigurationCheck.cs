@@ -24,6 +24,9 @@ public static class AgentConfigurationCheck
         Names("tools", configuration.Tools);
         Names("channels", configuration.Channels);
         Require(configuration.Permissions is { Count: <= MostNames }, "permissions", $"may name at most {MostNames} tools.");
+        Require(
+            configuration.Rules is { Count: <= MostNames } && configuration.Rules.Values.All(rules => rules is { Count: > 0 and <= 20 } && rules.All(r => r.When.ValueKind == System.Text.Json.JsonValueKind.Object)),
+            "rules", "must have, for each tool, 1 to 20 rules with a JSON Schema in 'when'.");
         Require(configuration.MemoryPolicy == "none", "memoryPolicy", "must be 'none'; there is no memory beyond conversations yet.");
         CheckBudget();
         if (configuration.Limits is { } limits)

@@ -21,8 +21,8 @@ public static class AgentConfigurations
     {
         foreach (var member in changes.EnumerateObject())
         {
-            // Names of tools are keys, not members: whoever gives permissions gives all of them.
-            if (member.Value.ValueKind == JsonValueKind.Object && member.Name != "permissions" && into[member.Name] is JsonObject inner)
+            // Names of tools are keys, not members: whoever gives permissions or rules gives all of them.
+            if (member.Value.ValueKind == JsonValueKind.Object && member.Name is not ("permissions" or "rules") && into[member.Name] is JsonObject inner)
                 Merge(inner, member.Value);
             else if (member.Value.ValueKind == JsonValueKind.Null)
                 into.Remove(member.Name);

@@ -43,6 +43,13 @@ public sealed class ToolPermissions(ToolStore store, ToolRegistry registry, Scri
 
         if (configuration is not null)
         {
+            if (configuration.Rules.TryGetValue(tool.Name, out var rules) && await RuleAsync(rules, "the agent's configuration", "configuration", arguments, cancellationToken) is { } ruled)
+            {
+                if (ruled.Mode == ToolMode.Deny)
+                    return ruled;
+                decided ??= ruled;
+            }
+
             foreach (var name in (ReadOnlySpan<string>)[tool.Name, "*"])
             {
                 if (!configuration.Permissions.TryGetValue(name, out var mode))
@@ -61,21 +68,28 @@ public sealed class ToolPermissions(ToolStore store, ToolRegistry registry, Scri
     private async Task<ToolDecision> DecideAsync(ToolPermission permission, JsonElement arguments, CancellationToken cancellationToken)
     {
         var name = $"permission {permission.AgentId}/{permission.Tool}";
-        foreach (var rule in permission.Rules)
+        return await RuleAsync(permission.Rules, $"the {name}", name, arguments, cancellationToken)
+            ?? new ToolDecision(permission.Mode, Reason(permission.Mode, $"the {name}"), name);
+    }
+
+    /// <summary>What the first rule says whose schema the arguments fit; null when they fit none.</summary>
+    private async Task<ToolDecision?> RuleAsync(IReadOnlyList<ToolRule> rules, string of, string name, JsonElement arguments, CancellationToken cancellationToken)
+    {
+        foreach (var rule in rules)
         {
             try
             {
                 var report = await scripts.ValidateJsonAsync(Encoding.UTF8.GetBytes(rule.When.GetRawText()), Encoding.UTF8.GetBytes(arguments.GetRawText()), cancellationToken);
                 if (report.Valid)
-                    return new ToolDecision(rule.Mode, Reason(rule.Mode, $"the rule '{rule.Name}' of the {name}"), $"{name}: {rule.Name}");
+                    return new ToolDecision(rule.Mode, Reason(rule.Mode, $"the rule '{rule.Name}' of {of}"), $"{name}: {rule.Name}");
             }
             catch (ScriptException exception) when (exception.Kind == ScriptFailure.Schema)
             {
-                return new ToolDecision(ToolMode.Deny, $"The rule '{rule.Name}' of the {name} cannot be used: {exception.Message}", $"{name}: {rule.Name}");
+                return new ToolDecision(ToolMode.Deny, $"The rule '{rule.Name}' of {of} cannot be used: {exception.Message}", $"{name}: {rule.Name}");
             }
         }
 
-        return new ToolDecision(permission.Mode, Reason(permission.Mode, $"the {name}"), name);
+        return null;
     }
 
     private static string Reason(ToolMode mode, string by) => mode switch
