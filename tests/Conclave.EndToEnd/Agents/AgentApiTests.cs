@@ -18,7 +18,7 @@ public sealed class AgentApiTests(AgentServer fixture)
     public async Task Agent_MadeChangedAndDeleted_IsWhatWasSaid()
     {
         var name = SharedServer.NewId();
-        var made = await Server.Http.PostAsync("/api/agents", Json($$$"""{"name":"{{{name}}}","configuration":{"systemPrompt":"Be kind.","model":"brain","limits":{"maxSteps":4}}}"""));
+        var made = await Server.Http.PostAsync("/api/agents", Json($$"""{"name":"{{name}}","configuration":{"systemPrompt":"Be kind.","model":"brain","limits":{"maxSteps":4} } }"""));
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
         var agent = await ServerProcess.ReadAsync(made);
         var id = agent.GetProperty("id").GetString()!;
