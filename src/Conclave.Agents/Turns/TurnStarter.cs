@@ -76,7 +76,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         var graph = await BehaviourAsync(tenant, agent, cancellationToken);
         var makeup = Makeup(agent, graph);
         var hash = await StoreAsync(tenant, makeup, cancellationToken);
-        var turnId = request.TurnId ?? Prefix + Guid.CreateVersion7().ToString("N");
+        var turnId = request.TurnId ?? NewId();
         var conversationId = request.ConversationId ?? "c" + Guid.CreateVersion7().ToString("N");
         var now = time.GetUtcNow();
         var limits = agent.Configuration.Limits;
@@ -102,6 +102,9 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         // An instance of this id is the same turn, asked for once more.
         return outcome is CommitOutcome.Stored or CommitOutcome.Exists ? (turnId, conversationId) : throw await RefusalAsync(agent, turnId, conversationId, cancellationToken);
     }
+
+    /// <summary>An id that no turn has.</summary>
+    public static string NewId() => Prefix + Guid.CreateVersion7().ToString("N");
 
     /// <summary>The id of the turn that an execution of a workflow begins: the same whenever it is repeated.</summary>
     public static string IdOf(string instanceId, int execution) =>

@@ -109,19 +109,22 @@ internal static class AgentEndpoints
         var request = new TurnRequest(Text(body, "message") ?? "", context.Actor())
         {
             ConversationId = Text(body, "conversationId"),
-            TurnId = repeated is null ? null : TurnStarter.IdOf(repeated.InstanceId, 0),
+            TurnId = repeated is null ? TurnStarter.NewId() : TurnStarter.IdOf(repeated.InstanceId, 0),
         };
-        var stream = context.RequestServices.GetRequiredService<AgentStream>();
-        var after = streams ? await stream.LastAsync(context.Tenant(), agent.Id, context.RequestAborted) : 0;
-        var (turnId, conversationId) = await context.RequestServices.GetRequiredService<TurnStarter>().StartAsync(context.Tenant(), agent.Id, request, context.RequestAborted);
-        var url = $"/api/agents/{agent.Id}/turns/{turnId}";
-        context.Response.Headers.Location = url;
+        var starter = context.RequestServices.GetRequiredService<TurnStarter>();
+        var url = $"/api/agents/{agent.Id}/turns/{request.TurnId}";
         if (streams)
         {
-            await stream.WriteAsync(context, agent.Id, turnId, new StreamPlace(after, 0), endsWithTurn: true);
+            await context.RequestServices.GetRequiredService<AgentStream>().WriteAsync(context, agent.Id, request.TurnId, default, endsWithTurn: true, async () =>
+            {
+                await starter.StartAsync(context.Tenant(), agent.Id, request, context.RequestAborted);
+                context.Response.Headers.Location = url;
+            });
             return;
         }
 
+        var (turnId, conversationId) = await starter.StartAsync(context.Tenant(), agent.Id, request, context.RequestAborted);
+        context.Response.Headers.Location = url;
         await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, new TurnStartedShape(turnId, conversationId, $"{url}/events", url), AgentApiJson.Default.TurnStartedShape), 202);
     }
 

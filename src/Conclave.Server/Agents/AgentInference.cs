@@ -108,7 +108,7 @@ internal sealed class AgentInference(IInference models, AgentStore agents, TurnS
         if (messages.Count == 0 || messages[^1].Role != ChatRole.User)
             throw new InferenceException(InferenceFailure.BadRequest, "agents.bad_message", "The last message must be the user's, with a text.") { Parameter = "messages" };
         var conversation = call.Context.SessionId is { } session && await turns.FindConversationAsync(tenant, session, cancellationToken) is { } known && known.AgentId == agent.Id ? known.Id : null;
-        var turnId = call.Context.IdempotencyKey is { } key ? TurnStarter.IdOf($"{tenant}/{call.Context.ApiKeyId}/{key}", 0) : TurnStarter.Prefix + Guid.CreateVersion7().ToString("N");
+        var turnId = call.Context.IdempotencyKey is { } key ? TurnStarter.IdOf($"{tenant}/{call.Context.ApiKeyId}/{key}", 0) : TurnStarter.NewId();
         return (agent, turnId, new TurnRequest(messages[^1].Text, call.Context.ApiKeyId is { } id ? $"key:{id}" : "api-key")
         {
             TurnId = turnId,

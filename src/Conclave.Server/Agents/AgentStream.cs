@@ -53,7 +53,8 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
     /// <param name="turnId">Only what happens in this turn, and its tokens; null for all of the agent's events, without tokens.</param>
     /// <param name="place">From where on.</param>
     /// <param name="endsWithTurn">Whether the stream ends when the turn has ended; it goes on while the turn waits for people.</param>
-    public async Task WriteAsync(HttpContext context, string agentId, string? turnId, StreamPlace place, bool endsWithTurn)
+    /// <param name="begin">Begins what is told of, once nothing of it can be missed; null where it has begun. What it throws comes before any answer.</param>
+    public async Task WriteAsync(HttpContext context, string agentId, string? turnId, StreamPlace place, bool endsWithTurn, Func<Task>? begin = null)
     {
         var tenant = context.Tenant();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
@@ -72,6 +73,8 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         await watch.WatchAsync(tenant, key, stop.Token);
         try
         {
+            if (begin is not null)
+                await begin();
             await RunAsync(new Reader(turns, stream, subscription, tenant, agentId, turnId, place), signals.Reader, endsWithTurn, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -42,7 +42,7 @@ public sealed class ReactCrashTests : IAsyncLifetime
         Directory.CreateDirectory(Path.Combine(_workflows, "tools"));
         File.Copy(Path.Combine(source, "react.json"), Path.Combine(_workflows, "react.json"));
         var port = new Uri(_ledger.Urls.First()).Port;
-        await File.WriteAllTextAsync(Path.Combine(_workflows, "tools", "ledger-add.yaml"), $$"""
+        await File.WriteAllTextAsync(Path.Combine(_workflows, "tools", "ledger-add.tool.yaml"), $$"""
             name: ledger-add
             description: Adds a number to the ledger.
             kind: http
