@@ -31,6 +31,9 @@ internal static class ServerApplication
         builder.Services.AddConclaveHealth(options);
         builder.Services.AddSingleton<ServerRuntime>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ServerRuntime>());
+        // Before the accounts, which take out what would read the keys before the database has started.
+        if (options.IsWeb)
+            builder.Services.AddWebApp();
         builder.Services.AddAccounts(options);
         builder.Services.AddInference();
         builder.Services.AddModelApis(builder.Configuration);
@@ -39,8 +42,6 @@ internal static class ServerApplication
         builder.Services.AddApprovals();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();
-        if (options.IsWeb)
-            builder.Services.AddWebApp();
         builder.Services.AddOpenApiDocument();
 
         var app = builder.Build();
