@@ -2,7 +2,7 @@ import fs from 'node:fs';
 
 /** Frame kinds; README.md describes each one. */
 export const Kind = {
-  script: 1, liquid: 2, schema: 3, reply: 4, cancel: 5,
+  script: 1, liquid: 2, schema: 3, reply: 4, cancel: 5, analysis: 6,
   ready: 16, result: 17, error: 18, call: 19, leaving: 20, started: 21,
 };
 

@@ -1,3 +1,4 @@
+import { analyseScript } from './analysis.mjs';
 import { Channel, Kind } from './channel.mjs';
 import { renderLiquid } from './liquid.mjs';
 import { Sandbox } from './sandbox.mjs';
@@ -25,6 +26,9 @@ function handle({ kind, id, payload }) {
       // A schema's regular expressions cannot be interrupted.
       channel.announce(id);
       return answer(id, () => validateJson(payload));
+    case Kind.analysis:
+      channel.announce(id);
+      return answer(id, () => analyseScript(payload));
     case Kind.cancel: return fail(id, { kind: 'cancelled', message: 'The request was cancelled before it started.' });
     default: return fail(id, { kind: 'error', message: `The runner does not know frames of kind ${kind}.` });
   }

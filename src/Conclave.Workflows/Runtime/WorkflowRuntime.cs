@@ -30,6 +30,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     private readonly CancellationTokenSource _abort = new();
     private readonly Channel<(string Tenant, string DefinitionId)> _changed = Channel.CreateUnbounded<(string, string)>();
     private readonly Dictionary<string, Action<string, string>> _heard = new(StringComparer.Ordinal);
+    private readonly List<Func<CancellationToken, Task>> _reloads = [];
     private readonly List<Task> _tasks = [];
     private Task _working = Task.CompletedTask;
 
@@ -131,7 +132,13 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
     /// <summary>Hears what processes tell each other on a channel of PostgreSQL's, over the connection that listens anyway. To be said before <see cref="StartAsync"/>.</summary>
     /// <param name="channel">The channel: small letters and underscores.</param>
     /// <param name="told">Told channel and payload; returns at once and does not throw. What was told while the connection was lost, it does not hear.</param>
-    public void Hear(string channel, Action<string, string> told) => _heard.Add(channel, told);
+    /// <param name="reload">Reads everything again, once the connection is back; null for what need not be made up for.</param>
+    public void Hear(string channel, Action<string, string> told, Func<CancellationToken, Task>? reload = null)
+    {
+        _heard.Add(channel, told);
+        if (reload is not null)
+            _reloads.Add(reload);
+    }
 
     /// <summary>Reads what is published, and begins to listen and to renew leases.</summary>
     /// <param name="isWorker">Whether this process takes work from the queue.</param>
@@ -227,6 +234,8 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
                 {
                     await Catalog.LoadAsync(_stop.Token);
                     Timers?.SyncAll();
+                    foreach (var reload in _reloads)
+                        await reload(_stop.Token);
                 }
 
                 Signal.WakeLocal();

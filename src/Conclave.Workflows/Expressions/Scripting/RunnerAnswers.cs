@@ -46,6 +46,13 @@ internal static class RunnerAnswers
         return new SchemaReport(document.RootElement.GetProperty("valid"u8).GetBoolean(), list);
     }
 
+    public static IReadOnlyList<ScriptFinding> ReadFindings(ReadOnlyMemory<byte> payload)
+    {
+        using var document = JsonDocument.Parse(payload);
+        return [.. document.RootElement.GetProperty("findings"u8).EnumerateArray().Select(f => new ScriptFinding(
+            Text(f, "rule") ?? "", Text(f, "message") ?? "", f.GetProperty("line"u8).GetInt32(), f.GetProperty("column"u8).GetInt32()))];
+    }
+
     public static ScriptException ReadError(ReadOnlyMemory<byte> payload, string? scriptName)
     {
         using var document = JsonDocument.Parse(payload);

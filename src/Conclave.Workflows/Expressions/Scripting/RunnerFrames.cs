@@ -11,6 +11,7 @@ internal static class FrameKind
     public const byte Schema = 3;
     public const byte Reply = 4;
     public const byte Cancel = 5;
+    public const byte Analysis = 6;
     public const byte Ready = 16;
     public const byte Result = 17;
     public const byte Error = 18;

@@ -68,3 +68,10 @@ public sealed record SchemaReport(bool Valid, IReadOnlyList<SchemaError> Errors)
 /// <param name="Keyword">The schema's keyword, such as <c>required</c>.</param>
 /// <param name="Message">What is expected.</param>
 public sealed record SchemaError(string Path, string Keyword, string Message);
+
+/// <summary>Something that a script must not do, found by reading it.</summary>
+/// <param name="Rule">Name of the rule, such as <c>eval</c>; <c>syntax</c> for what is no JavaScript.</param>
+/// <param name="Message">What is wrong, and what to do instead.</param>
+/// <param name="Line">Line in the script, from 1.</param>
+/// <param name="Column">Column in the line, from 1.</param>
+public sealed record ScriptFinding(string Rule, string Message, int Line, int Column);

@@ -86,6 +86,18 @@ public sealed partial class ScriptRunnerPool : IAsyncDisposable
         return RunnerAnswers.ReadReport(await SubmitAsync(pending));
     }
 
+    /// <summary>Reads a script and names what code from others must not do; runs nothing of it.</summary>
+    /// <param name="script">The script in UTF-8, at most 256 KB.</param>
+    /// <param name="cancellationToken">Cancels the wait.</param>
+    /// <returns>At most 50 findings in the order of the script; empty when there are none.</returns>
+    /// <exception cref="ScriptException">There is no runner for it, or the script nests too deep to be read.</exception>
+    public async ValueTask<IReadOnlyList<ScriptFinding>> AnalyseScriptAsync(ReadOnlyMemory<byte> script, CancellationToken cancellationToken)
+    {
+        var pending = new RunnerRequest(FrameKind.Analysis, host: null, name: null, cancellationToken);
+        pending.Payload.Append(script.Span);
+        return RunnerAnswers.ReadFindings(await SubmitAsync(pending));
+    }
+
     private static void WriteScript(PooledBuffer target, JavaScriptRequest request)
     {
         var writer = RentWriter(target);

@@ -24,16 +24,18 @@ internal static class DefinitionFiles
     /// to files count while they stay in the folder, as Kubernetes mounts its configuration; links to folders do not: what
     /// they show is found where it is.
     /// </summary>
-    public static List<DefinitionFile> List(string folder)
+    /// <param name="folder">The folder; need not exist.</param>
+    /// <param name="skipFoldersWith">Name of a file; folders in the folder that have one are left out with all that is in them. Null leaves none out.</param>
+    public static List<DefinitionFile> List(string folder, string? skipFoldersWith = null)
     {
         var files = new List<DefinitionFile>();
         if (RealPath(Path.GetFullPath(folder)) is { } root && Directory.Exists(root))
-            Collect(new DirectoryInfo(root), root, "", files);
+            Collect(new DirectoryInfo(root), root, "", files, skipFoldersWith);
         files.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         return files;
     }
 
-    private static void Collect(DirectoryInfo folder, string root, string prefix, List<DefinitionFile> files)
+    private static void Collect(DirectoryInfo folder, string root, string prefix, List<DefinitionFile> files, string? skipFoldersWith)
     {
         try
         {
@@ -44,8 +46,8 @@ internal static class DefinitionFiles
                 var isLink = entry.LinkTarget is not null;
                 if (entry is DirectoryInfo inner)
                 {
-                    if (!isLink)
-                        Collect(inner, root, prefix + entry.Name + "/", files);
+                    if (!isLink && (skipFoldersWith is null || !File.Exists(Path.Combine(inner.FullName, skipFoldersWith))))
+                        Collect(inner, root, prefix + entry.Name + "/", files, skipFoldersWith);
                 }
                 else if (entry.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
                     && (isLink ? Followed(entry.FullName, root) : (FileInfo)entry) is { Exists: true } file)

@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
 namespace Conclave.Workflows.Runtime.Definitions;
@@ -9,59 +8,10 @@ public sealed partial class WorkflowFolder
     /// <remarks>An unreachable database or a missing folder does not end it: it looks again later.</remarks>
     /// <param name="cancellationToken">Ends watching.</param>
     /// <exception cref="OperationCanceledException">It was stopped; it ends in no other way.</exception>
-    public async Task WatchAsync(CancellationToken cancellationToken)
+    public Task WatchAsync(CancellationToken cancellationToken) => new FolderWatch(options.Folder, options.Settle, options.Rescan, time)
     {
-        var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-        FileSystemWatcher? watcher = null;
-        try
-        {
-            while (true)
-            {
-                // Before looking, so that no change falls between the two.
-                watcher ??= StartWatcher(changes.Writer);
-                await TryImportChangedAsync(cancellationToken);
-                if (!await ChangesWithinAsync(changes.Reader, options.Rescan, cancellationToken))
-                {
-                    // The folder may have been replaced by another of the same name, which an old watcher never notices.
-                    watcher?.Dispose();
-                    watcher = null;
-                    continue;
-                }
-
-                // A folder that never rests is looked at all the same.
-                for (var i = 0; i < 20 && await ChangesWithinAsync(changes.Reader, options.Settle, cancellationToken);)
-                    i++;
-            }
-        }
-        finally
-        {
-            watcher?.Dispose();
-        }
-    }
-
-    private FileSystemWatcher? StartWatcher(ChannelWriter<bool> changes)
-    {
-        if (!Directory.Exists(options.Folder))
-            return null;
-        FileSystemWatcher? watcher = null;
-        try
-        {
-            watcher = new FileSystemWatcher(options.Folder) { IncludeSubdirectories = true };
-            watcher.Changed += (_, _) => changes.TryWrite(true);
-            watcher.Created += (_, _) => changes.TryWrite(true);
-            watcher.Deleted += (_, _) => changes.TryWrite(true);
-            watcher.Renamed += (_, _) => changes.TryWrite(true);
-            watcher.Error += (_, _) => changes.TryWrite(true);
-            watcher.EnableRaisingEvents = true;
-            return watcher;
-        }
-        catch (Exception exception) when (exception is IOException or ArgumentException or UnauthorizedAccessException)
-        {
-            watcher?.Dispose();
-            LogNotWatched(options.Folder, exception.Message, options.Rescan.TotalSeconds);
-            return null;
-        }
-    }
+        NotWatched = reason => LogNotWatched(options.Folder, reason, options.Rescan.TotalSeconds),
+    }.RunAsync(TryImportChangedAsync, cancellationToken);
 
     private async Task TryImportChangedAsync(CancellationToken cancellationToken)
     {
@@ -78,21 +28,6 @@ public sealed partial class WorkflowFolder
         finally
         {
             _turn.Release();
-        }
-    }
-
-    private async Task<bool> ChangesWithinAsync(ChannelReader<bool> changes, TimeSpan span, CancellationToken cancellationToken)
-    {
-        using var timeout = new CancellationTokenSource(span, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            await changes.ReadAsync(either.Token);
-            return true;
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            return false;
         }
     }
 

@@ -57,11 +57,11 @@ public sealed partial class WorkflowFolder(
 
     private async Task<IReadOnlyList<ImportedDefinition>> ImportChangedAsync(CancellationToken cancellationToken)
     {
-        if (!HasChanged(DefinitionFiles.List(options.Folder)))
+        if (!HasChanged(DefinitionFiles.List(options.Folder, options.SkipFoldersWith)))
             return [];
         await using var turn = await _imports.TakeTurnAsync(cancellationToken);
         // Read while nobody else imports, or an older content could come after a newer one.
-        var files = DefinitionFiles.List(options.Folder);
+        var files = DefinitionFiles.List(options.Folder, options.SkipFoldersWith);
         if (TooMuch(files) is { } refusal)
             return refusal;
         var present = files.Select(f => f.Name).ToHashSet(StringComparer.Ordinal);

@@ -15,6 +15,9 @@ public sealed record WorkflowFolderOptions
     /// <summary>How much the folder may hold; default <see cref="PackageLimits.Default"/>.</summary>
     public PackageLimits Limits { get; init; } = PackageLimits.Default;
 
+    /// <summary>Name of a file that says that the folder it is in belongs to somebody else; null reads every folder.</summary>
+    public string? SkipFoldersWith { get; init; }
+
     /// <summary>How long the folder must be quiet after a change before it is read; default 300 ms.</summary>
     public TimeSpan Settle { get; init; } = TimeSpan.FromMilliseconds(300);
 
