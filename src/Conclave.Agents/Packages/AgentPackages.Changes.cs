@@ -19,6 +19,7 @@ public sealed partial class AgentPackages
         if (!report.IsAccepted || report.Manifest is not { } manifest)
             throw new ArgumentException("The gatekeeper did not accept the content.", nameof(report));
         var now = time.GetUtcNow();
+        var before = await FindNewestAsync(tenant, manifest.Name, cancellationToken);
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection, transaction);
@@ -63,6 +64,18 @@ public sealed partial class AgentPackages
         package.AddValue(report.Content.Hash);
         package.AddValue(now);
         package.AddValue(actor);
+        if (before is not null && before.Hash != report.Content.Hash)
+        {
+            var agents = Add(batch, "select conclave.package_replaced($1, $2, $3, $4, $5, $6, $7)");
+            agents.AddValue(tenant);
+            agents.AddValue(manifest.Name);
+            AddJson(agents, AgentStore.Write(before.ToConfiguration()));
+            AddJson(agents, AgentStore.Write(new PackageVersion(report.Content.Hash, manifest, report.Tools, report.Content.BehaviourNames).ToConfiguration()));
+            agents.AddValue(report.Content.Hash);
+            agents.AddValue(actor);
+            agents.AddValue(now);
+        }
+
         AddAgents(batch, tenant, manifest.Name, actor, now);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
@@ -157,6 +170,17 @@ public sealed partial class AgentPackages
         var told = Add(batch, $"select pg_notify('{Channel}', $1 || ':' || $2)");
         told.AddValue(tenant);
         told.AddValue(name);
+    }
+
+    /// <summary>The content that was used last, though the package may be gone or refused by now.</summary>
+    private async Task<PackageVersion?> FindNewestAsync(string tenant, string name, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            select hash from conclave.agent_package_content where tenant = $1 and name = $2 order by replaced_at desc nulls first, stored_at desc limit 1
+            """);
+        command.Parameters.AddValue(tenant);
+        command.Parameters.AddValue(name);
+        return await command.ExecuteScalarAsync(cancellationToken) is string hash ? await FindVersionAsync(tenant, hash, cancellationToken) : null;
     }
 
     private static NpgsqlParameterCollection Add(NpgsqlBatch batch, string sql)

@@ -35,11 +35,14 @@ internal static class LogicScript
         })()
         """;
 
-    /// <summary>Runs a tool with the arguments and the <c>ctx</c> that the script finds as <c>ctx</c>.</summary>
-    public static string Run(string logic, string tool, JsonElement arguments, string context = "{}") => $$"""
-        {{Load(logic)}}
-        return loaded.tools.find(tool => tool.name === {{Json(tool)}}).run({{(arguments.ValueKind == JsonValueKind.Undefined ? "{}" : arguments.GetRawText())}}, {{context}});
-        })()
+    /// <summary>Name of the function that <see cref="Function"/> declares.</summary>
+    public const string FunctionName = "run";
+
+    /// <summary>Declares a function <c>run(args, ctx)</c>, which runs a tool.</summary>
+    public static string Function(string logic, string tool) => $$"""
+        const run = {{Load(logic)}}
+        return (args, ctx) => loaded.tools.find(tool => tool.name === {{Json(tool)}}).run(args, ctx);
+        })();
         """;
 
     private static string Load(string logic) =>

@@ -76,8 +76,7 @@ internal sealed record ManifestYaml(JsonElement Json, IReadOnlyDictionary<string
 
         private void Write(Utf8JsonWriter writer, string pointer, int depth)
         {
-            parser.MoveNext();
-            var current = parser.Current!;
+            var current = parser.Consume<ParsingEvent>();
             _lines.TryAdd(pointer, Line(current));
             if (++_values > MostValues)
                 throw new ManifestYamlException(Line(current), $"The file holds more than {MostValues:N0} values. Make it shorter.");

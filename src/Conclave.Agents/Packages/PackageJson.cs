@@ -6,6 +6,7 @@ namespace Conclave.Agents.Packages;
 /// <summary>JSON of packages in columns and files.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(AgentManifest))]
+[JsonSerializable(typeof(LogicSettings))]
 [JsonSerializable(typeof(RefusedContent))]
 [JsonSerializable(typeof(IReadOnlyList<LogicTool>))]
 [JsonSerializable(typeof(IReadOnlyList<PackageProblem>))]

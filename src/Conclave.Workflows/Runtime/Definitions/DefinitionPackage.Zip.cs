@@ -28,7 +28,7 @@ public static partial class DefinitionPackage
             : [TooLarge(file, limits.MaxArchiveBytes)];
     }
 
-    private static bool IsZip(ReadOnlyMemory<byte> bytes) =>
+    internal static bool IsZip(ReadOnlyMemory<byte> bytes) =>
         bytes.Span.StartsWith("PK\u0003\u0004"u8) || bytes.Span.StartsWith("PK\u0005\u0006"u8);
 
     private static List<PackagedDefinition> ReadArchive(
@@ -60,12 +60,12 @@ public static partial class DefinitionPackage
         }
     }
 
-    private static MemoryStream AsStream(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)
+    internal static MemoryStream AsStream(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)
         ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
         : new MemoryStream(bytes.ToArray(), writable: false);
 
     /// <summary>What the framework throws for archives that contradict themselves.</summary>
-    private static bool IsCorruption(Exception exception) => exception
+    internal static bool IsCorruption(Exception exception) => exception
         is InvalidDataException or IOException or NotSupportedException or ArgumentException or OverflowException or InvalidOperationException;
 
     /// <summary>Reads the entries of one archive, one after the other through the same buffer.</summary>
