@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Conclave.Agents.Tools;
 
 namespace Conclave.Agents.Packages;
 
@@ -68,6 +69,9 @@ public sealed record AgentManifest
 
     /// <summary>The workflow that runs its turns.</summary>
     public required BehaviourReference Behaviour { get; set; }
+
+    /// <summary>What the tools of its logic may use.</summary>
+    public LogicAccess Logic { get; set; } = new();
 
     /// <summary>What ends a turn.</summary>
     public AgentLimits Limits { get; set; } = new();
@@ -173,6 +177,25 @@ public sealed record BehaviourReference
 /// <param name="Number">The version; null to follow.</param>
 [JsonConverter(typeof(BehaviourVersionConverter))]
 public readonly record struct BehaviourVersion(int? Number);
+
+/// <summary>What the tools of a package's logic may use through <c>ctx</c>.</summary>
+public sealed record LogicAccess
+{
+    /// <summary>Values kept for the agent, for all tools of the package together.</summary>
+    public bool Memory { get; set; }
+
+    /// <summary>Hosts that may be called.</summary>
+    public IReadOnlyList<string> Http { get; set; } = [];
+
+    /// <summary>Names of events that may be published to workflows; <c>prefix.*</c> for all that begin so.</summary>
+    public IReadOnlyList<string> Events { get; set; } = [];
+
+    /// <summary>Home automation.</summary>
+    public bool Home { get; set; }
+
+    /// <summary>The agent's workspace.</summary>
+    public WorkspaceAccess Workspace { get; set; } = WorkspaceAccess.None;
+}
 
 /// <summary>A file below <c>assets/</c>.</summary>
 public sealed record AssetReference

@@ -40,6 +40,15 @@ public sealed partial class AgentPackages(NpgsqlDataSource database, TimeProvide
     public IReadOnlyList<AgentPackage> List(string tenant) =>
         [.. _packages.Values.Where(p => p.Tenant == tenant).OrderBy(p => p.Name, StringComparer.Ordinal)];
 
+    /// <summary>Why a package cannot be used; null when it can. One that was never there counts as gone.</summary>
+    public string? WhyLost(string tenant, string name) => (Find(tenant, name)?.State ?? PackageState.Removed) switch
+    {
+        PackageState.Accepted => null,
+        PackageState.Disabled => $"Its package '{name}' is turned off. Turn it on.",
+        PackageState.Rejected => $"Its package '{name}' was refused. Mend it.",
+        _ => $"Its package '{name}' is gone. Put it back, or make the agent of another one.",
+    };
+
     /// <summary>Reads all packages. Call it at start, and when notifications may have been lost.</summary>
     public async Task LoadAsync(CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Agents.Tools;
 using Conclave.Workflows.Expressions.Scripting;
 
 namespace Conclave.Agents.Packages;
@@ -42,6 +43,12 @@ internal static class ManifestCheck
         var manifest = yaml.Json.Deserialize(PackageJson.Default.AgentManifest)!;
         if (content.Name is { } folder && folder != manifest.Name)
             Add("wrong_name", $"The package is in the folder '{folder}', and its name is '{manifest.Name}'. Make them the same.", yaml.LineOf("/name"));
+        for (var i = 0; i < manifest.Logic.Http.Count; i++)
+        {
+            if (!HostList.IsPattern(manifest.Logic.Http[i]))
+                Add("bad_host", $"'{manifest.Logic.Http[i]}' is no host. Write api.example.com, *.example.com or api.example.com:8443.", yaml.LineOf($"/logic/http/{i}"));
+        }
+
         CheckMood(manifest.Personality?.Mood, yaml);
         return problems.Count == 0 ? manifest : null;
 

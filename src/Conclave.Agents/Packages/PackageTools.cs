@@ -88,8 +88,16 @@ public sealed partial class PackageTools : ToolSource
         Description = tool.Description,
         Parameters = tool.Parameters,
         Kind = ToolKinds.Logic,
-        Settings = JsonSerializer.SerializeToElement(new LogicSettings(LogicScript.Function(logic, tool.Name), LogicScript.FunctionName), PackageJson.Default.LogicSettings),
-        Annotations = new ToolAnnotations { ReadOnly = tool.ReadOnly, Idempotent = tool.Idempotent },
+        Settings = JsonSerializer.SerializeToElement(new LogicSettings(LogicScript.Function(logic, tool.Name), LogicScript.FunctionName, $"package:{version.Manifest.Name}"), PackageJson.Default.LogicSettings),
+        Permissions = new ToolAccess
+        {
+            Memory = version.Manifest.Logic.Memory,
+            Network = version.Manifest.Logic.Http,
+            Events = version.Manifest.Logic.Events,
+            Home = version.Manifest.Logic.Home,
+            Workspace = version.Manifest.Logic.Workspace,
+        },
+        Annotations = new ToolAnnotations { ReadOnly = tool.ReadOnly, Idempotent = tool.Idempotent, OpenWorld = version.Manifest.Logic.Http.Count > 0 },
         // Each call has a sandbox of its own: nothing is shared.
         Concurrency = tool.ReadOnly ? 0 : 1,
     };
@@ -99,4 +107,4 @@ public sealed partial class PackageTools : ToolSource
 }
 
 /// <summary>Settings of a tool of the kind <c>logic</c>.</summary>
-internal sealed record LogicSettings(string Script, string Function);
+internal sealed record LogicSettings(string Script, string Function, string Scope);

@@ -52,7 +52,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
     private const int MostKnownMakeups = 10_000;
 
     private readonly ConcurrentDictionary<(string Tenant, string Hash), bool> _stored = [];
-    private readonly ConcurrentDictionary<(string Tenant, string AgentId, int Version, string Behaviour, long Tools), AgentMakeup> _made = [];
+    private readonly ConcurrentDictionary<(string Tenant, string AgentId, int Version, string Behaviour, long Tools, string? Mood), AgentMakeup> _made = [];
 
     /// <summary>The hash of a tool's definition, by tenant and name; null for a tool that is not there.</summary>
     public Func<string, string, string?> ToolHash { get; init; } = static (_, _) => null;
@@ -63,6 +63,12 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
     /// <summary>The package that an agent of a template stands on, with its hash; null for none.</summary>
     public Func<string, string, string?> PackageOf { get; init; } = static (_, _) => null;
 
+    /// <summary>Why the package that an agent of a template stands on cannot be used, by tenant and template; null when it can.</summary>
+    public Func<string, string, string?> LostPackage { get; init; } = static (_, _) => null;
+
+    /// <summary>How an agent feels by now; null leaves it as its configuration says.</summary>
+    public Func<Agent, CancellationToken, ValueTask<string?>> MoodOf { get; init; } = static (_, _) => ValueTask.FromResult<string?>(null);
+
     /// <summary>Begins a turn.</summary>
     /// <returns>Id of the turn, and of its conversation.</returns>
     /// <exception cref="AgentException">There is no such agent or conversation, or the agent takes no message now.</exception>
@@ -71,6 +77,10 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         if (string.IsNullOrWhiteSpace(request.Message) || request.Message.Length > LongestMessage || request.Message.Contains('\0', StringComparison.Ordinal))
             throw new AgentException(AgentFailure.BadRequest, "agents.bad_message", $"The message must have 1 to {LongestMessage:N0} characters, and no NUL.");
         var agent = await agents.FindAsync(tenant, agentId, cancellationToken) ?? throw AgentStore.Missing(agentId);
+        if (agent.Template is { } template && LostPackage(tenant, template) is { } lost)
+            throw new AgentException(AgentFailure.Conflict, "agents.package_lost", $"Agent '{agent.Name}' takes no messages: {lost}");
+        if (await MoodOf(agent, cancellationToken) is { } mood)
+            agent = agent with { Configuration = agent.Configuration with { Mood = mood } };
         if (request.ConversationId is { } given && await turns.FindConversationAsync(tenant, given, cancellationToken) is { } conversation && conversation.AgentId != agent.Id)
             throw new AgentException(AgentFailure.NotFound, "agents.conversation_not_found", $"Agent '{agent.Name}' has no conversation '{given}'.");
         var graph = await BehaviourAsync(tenant, agent, cancellationToken);
@@ -132,7 +142,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         var definition = graph.Definition;
         if (_made.Count > MostKnownMakeups)
             _made.Clear();
-        return _made.GetOrAdd((agent.Tenant, agent.Id, agent.Version, definition.Id, ToolRevision(agent.Tenant)), _ => new AgentMakeup
+        return _made.GetOrAdd((agent.Tenant, agent.Id, agent.Version, definition.Id, ToolRevision(agent.Tenant), agent.Configuration.Mood), _ => new AgentMakeup
         {
             AgentId = agent.Id,
             AgentName = agent.Name,

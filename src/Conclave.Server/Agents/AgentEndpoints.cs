@@ -67,7 +67,7 @@ internal static class AgentEndpoints
     {
         var body = await context.ReadObjectAsync();
         var template = Text(body, "template");
-        var configuration = Configuration(body, template is null ? new AgentConfiguration() : await TemplateAsync(context, template));
+        var configuration = Configuration(body, template is null ? new AgentConfiguration() : Template(context, template));
         var agent = await context.Agents().CreateAsync(context.Tenant(), Text(body, "name") ?? "", template, configuration, context.Actor(), context.RequestAborted);
         context.Response.Headers.Location = $"/api/agents/{agent.Id}";
         await WriteAsync(context, agent, 201);
@@ -137,8 +137,12 @@ internal static class AgentEndpoints
             AgentApiJson.Default.AgentProcessShape));
     }
 
-    private static Task<AgentConfiguration> TemplateAsync(HttpContext context, string template) =>
-        throw new ApiException(404, "agents.no_template", $"There is no package '{template}' that agents can be made from. GET /api/agent-packages lists them.");
+    private static AgentConfiguration Template(HttpContext context, string template) => context.Packages().Packages.Find(context.Tenant(), template) switch
+    {
+        null or { RemovedAt: not null } => throw new ApiException(404, "agents.no_template", $"There is no package '{template}' that agents can be made from. GET /api/agent-packages lists them."),
+        { IsUsable: true, Current: { } current } => current.ToConfiguration(),
+        _ => throw new ApiException(409, "agents.package_lost", $"The package '{template}' cannot be used. GET /api/agent-packages/{template} says why."),
+    };
 
     /// <summary>The members that a request gives, over what was there.</summary>
     private static AgentConfiguration Configuration(JsonElement body, AgentConfiguration basis)

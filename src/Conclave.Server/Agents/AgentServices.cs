@@ -19,7 +19,13 @@ internal static class AgentServices
         {
             var server = provider.GetRequiredService<ServerRuntime>();
             return new TurnStarter(
-                provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>());
+                provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>())
+            {
+                PackageOf = (tenant, template) => provider.GetRequiredService<PackageRole>().Packages.Find(tenant, template) is { Current: { } current } ? $"{template}@{current.Hash}" : null,
+                LostPackage = provider.GetRequiredService<PackageRole>().Packages.WhyLost,
+                MoodOf = provider.GetRequiredService<PackageRole>().Moods.OfAsync,
+            };
         })
+        .AddSingleton<PackageRole>()
         .AddSingleton<AgentStream>();
 }

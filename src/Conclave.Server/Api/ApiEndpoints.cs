@@ -45,6 +45,7 @@ public static class ApiEndpoints
         ModelEndpoints.Map(inference);
         RoutingEndpoints.Map(inference);
         AgentEndpoints.Map(group.MapGroup("/agents"));
+        PackageEndpoints.Map(group.MapGroup("/agent-packages"));
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

@@ -1,9 +1,11 @@
 using Conclave.Agents;
+using Conclave.Agents.Packages;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
 using Conclave.Server.Accounts;
+using Conclave.Server.Agents;
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
 using Conclave.Server.Inference;
@@ -46,6 +48,7 @@ public sealed partial class ServerRuntime(
     private WorkflowRuntime? _runtime;
     private WorkflowFolder? _folder;
     private InferenceRole? _inference;
+    private PackageRole? _packages;
     private Task _starting = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
 
@@ -102,6 +105,8 @@ public sealed partial class ServerRuntime(
         await _stop.CancelAsync();
         await _starting;
         await _watching;
+        if (_packages is not null)
+            await _packages.StopAsync();
         foreach (var gauge in _gauges)
             gauge.Dispose();
         _folder?.Dispose();
@@ -180,9 +185,12 @@ public sealed partial class ServerRuntime(
         {
             Saved = async (tenant, stored, token) => await _runtime.Catalog.RefreshAsync(tenant, stored.Definition.DefinitionId, token),
         };
+        _packages = services.GetRequiredService<PackageRole>();
+        _packages.Prepare(_database, _scripts, _runtime, Import);
         await _runtime.StartAsync(options.IsWorker, cancellationToken);
         if (options.WorkflowsFolder is { } folder && options.IsWeb)
             await ImportAsync(folder, cancellationToken);
+        await _packages.StartAsync(_database, cancellationToken, _stop.Token);
         Observe(_runtime);
         checks.Add("database", CheckDatabaseAsync);
         startup.Finish();
@@ -230,7 +238,7 @@ public sealed partial class ServerRuntime(
     private async Task ImportAsync(string folder, CancellationToken cancellationToken)
     {
         _folder = new WorkflowFolder(
-            new WorkflowFolderOptions { Folder = folder, Tenant = Tenants.Default },
+            new WorkflowFolderOptions { Folder = folder, Tenant = Tenants.Default, SkipFoldersWith = PackageContent.Manifest },
             Import,
             _runtime!.Catalog.Store,
             _database!,
