@@ -41,8 +41,8 @@ internal static class PackageEndpoints
             .Describe("DisableAgentPackage", "Turn a package off; its agents take no messages then", o => o.Answers<PackageShape>().Refuses(404));
         group.MapGet("/{name}/files", FilesAsync).RequirePermission(Permissions.ReadAgents)
             .Describe("ListAgentPackageFiles", "List the files of a package", o => o.Answers<PageShape<PackageFileShape>>().Refuses(404));
-        group.MapGet("/{name}/files/{**path}", FileAsync).RequirePermission(Permissions.ReadAgents)
-            .Describe("GetAgentPackageFile", "Get a file of a package", o => o.AnswersFile("*/*").Refuses(404));
+        group.MapGet("/{name}/files/content", FileAsync).RequirePermission(Permissions.ReadAgents)
+            .Describe("GetAgentPackageFile", "Get a file of a package", o => o.Required("path", "Its path, such as assets/avatar.svg.").AnswersFile("*/*").Refuses(404));
     }
 
     internal static PackageRole Packages(this HttpContext context) => context.RequestServices.GetRequiredService<PackageRole>();
@@ -158,8 +158,9 @@ internal static class PackageEndpoints
         await context.WritePageAsync(files, null, (writer, file) => JsonSerializer.Serialize(writer, new PackageFileShape(file.Path, file.Length, file.Sha256), PackageApiJson.Default.PackageFileShape));
     }
 
-    private static async Task FileAsync(HttpContext context, string name, string path)
+    private static async Task FileAsync(HttpContext context, string name)
     {
+        var path = context.Query("path") ?? throw ApiException.Bad("'path' must name a file.");
         var file = Find(context, name).Current is { } current ? await context.Packages().Packages.ReadFileAsync(context.Tenant(), current.Hash, path, context.RequestAborted) : null;
         if (file is null)
             throw new ApiException(404, "agent_package.file_not_found", $"The package '{name}' has no file '{path}'. GET /api/agent-packages/{name}/files lists them.");
