@@ -13,7 +13,8 @@ function look(endpoint, add) {
   for (const segment of segments) {
     if (segment.startsWith('{')) continue;
     if (/[A-Z_]/.test(segment)) add('warning', at, `'${segment}': paths are lower case, with '-' between words.`);
-    if (verbs.some(verb => segment.toLowerCase() === verb || segment.toLowerCase().startsWith(`${verb}-`))) add('warning', at, `'${segment}' is a verb: the method says what happens, the path what it happens to.`);
+    const words = segment.replace(/([a-z])([A-Z])/g, '$1-$2').toLowerCase().split(/[-_]/);
+    if (verbs.includes(words[0])) add('warning', at, `'${segment}' is a verb: the method says what happens, the path what it happens to.`);
   }
   const parameters = segments.filter(part => part.startsWith('{')).map(part => part.replace(/[{}]/g, ''));
   if (new Set(parameters).size < parameters.length) add('error', at, 'A parameter of the path is there twice.');

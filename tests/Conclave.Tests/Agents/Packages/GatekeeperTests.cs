@@ -1,8 +1,9 @@
 using System.Text;
+using Conclave.Agents;
 using Conclave.Agents.Packages;
 using Conclave.Tests.Expressions.Scripting;
 using Conclave.Workflows.Execution;
-using Conclave.Workflows.Expressions.Scripting;
+using Conclave.Workflows.Expressions;
 
 namespace Conclave.Tests.Agents.Packages;
 
@@ -256,10 +257,10 @@ public sealed class GatekeeperTests(ScriptPool scripts)
 
 internal static class GatekeeperExtensions
 {
-    private static readonly WorkflowEngine Engine = new();
-
-    /// <summary>A gatekeeper that compiles workflows with the built-in activities.</summary>
-    public static Gatekeeper Gatekeeper(this ScriptPool scripts) => Gatekeeper(scripts.Pool);
-
-    public static Gatekeeper Gatekeeper(this ScriptRunnerPool scripts) => new(scripts, (_, definition, _) => ValueTask.FromResult(Engine.Compile(definition)));
+    /// <summary>A gatekeeper that compiles workflows with the activities that behaviours are drawn with.</summary>
+    public static Gatekeeper Gatekeeper(this ScriptPool scripts)
+    {
+        var engine = new WorkflowEngine(catalog: AgentActivities.Catalog, expressions: ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(scripts.Pool)));
+        return new Gatekeeper(scripts.Pool, (_, definition, _) => ValueTask.FromResult(engine.Compile(definition)));
+    }
 }

@@ -49,7 +49,7 @@ public sealed class PackageUploadTests(ScriptPool scripts)
         Assert.Equal("agent_package.corrupt", await CodeAsync([.. "PK\u0003\u0004"u8, .. new byte[100]]));
         var zip = Zips.Of(("agent.yaml", PackageBuilder.Manifest), ("assets/link.txt", "/etc/passwd"));
         // Unix, link: in the upper half of the attributes, 38 bytes after the mark of the directory's entry.
-        Assert.Equal("agent_package.link", await CodeAsync(Zips.Patch(zip, "PK\u0001\u0002"u8, 36, [0, 0, 0xFF, 0xA1])));
+        Assert.Equal("agent_package.link", await CodeAsync(Zips.Patch(zip, "PK\u0001\u0002"u8, 38, [0, 0, 0xFF, 0xA1])));
 
         async Task<string> CodeAsync(byte[] bytes) => (await CheckAsync(PackageUpload.Read(bytes))).Problems[0].Code;
     }
