@@ -22,7 +22,7 @@ internal static class AgentEndpoints
         }
 
         group.MapPost("/", CreateAsync).RequirePermission(Permissions.WriteAgents)
-            .Describe("CreateAgent", "Make an agent, from a template or by hand", o => o.Takes<AgentRequest>().Answers<AgentShape>(201, "It was made.").Refuses(409));
+            .Describe("CreateAgent", "Make an agent, from a template or by hand", o => o.Takes<AgentRequest>().Answers<AgentShape>(201, "It was made.").Refuses(404, 409));
         group.MapGet("/ps", ProcessesAsync).RequirePermission(Permissions.ReadAgents)
             .Describe("ListAgentProcesses", "List the turns that run or wait, of all agents", o => o.Answers<PageShape<AgentProcessShape>>());
         group.MapGet("/{id}", async (HttpContext context, string id) => await WriteAsync(context, await FindAsync(context, id))).RequirePermission(Permissions.ReadAgents)

@@ -27,10 +27,10 @@ internal static class PackageEndpoints
                 .TakesFiles("application/zip", "application/yaml").Answers<PackageCheckShape>().Note(Uploads));
         group.MapGet("/schema", context =>
         {
-            context.Response.ContentType = "application/schema+json";
+            context.Response.ContentType = "application/json; charset=utf-8";
             return context.Response.Body.WriteAsync(ManifestCheck.SchemaJson, context.RequestAborted).AsTask();
         }).RequirePermission(Permissions.ReadAgents)
-            .Describe("GetAgentPackageSchema", "Get the JSON Schema of agent.yaml", o => o.AnswersFile("application/schema+json"));
+            .Describe("GetAgentPackageSchema", "Get the JSON Schema of agent.yaml", o => o.Answers<JsonElement>());
         group.MapGet("/{name}", (HttpContext context, string name) => WriteAsync(context, Find(context, name))).RequirePermission(Permissions.ReadAgents)
             .Describe("GetAgentPackage", "See a package with its manifest", o => o.Answers<PackageShape>().Refuses(404));
         group.MapDelete("/{name}", DeleteAsync).RequirePermission(Permissions.WriteAgents)

@@ -31,7 +31,7 @@ public sealed class PackageTests : IAsyncLifetime
     {
         Write("waiter", Manifest("waiter", "1.0.0", "own"), ("behaviours/own.json", Waits("one")));
         await UntilAsync("waiter", p => p.Text("state") == "accepted");
-        var agent = (await _server.CallAsync("POST /api/agents", """{"name":"Ada","template":"waiter"}""")).Is(201).Text("id");
+        var agent = (await _server.CallAsync("POST /api/agents", """{"name":"Ada","template":"waiter"}""")).Is(201).Json.Text("id");
         var first = await SayAsync(agent);
 
         Write("waiter", Manifest("waiter", "2.0.0", "own"), ("behaviours/own.json", Waits("two")));
@@ -100,9 +100,9 @@ public sealed class PackageTests : IAsyncLifetime
         var agent = (await _server.CallAsync("POST /api/agents", """{"name":"Up","template":"up","configuration":{"model":"mine"}}""")).Is(201);
         Assert.Equal("mine", agent["configuration"].Text("model"));
         Assert.Equal("disabled", (await _server.CallAsync("POST /api/agent-packages/up/disable", "{}")).Is(200)["state"].GetString());
-        Assert.Equal("error", (await _server.GetAsync($"/api/agents/{agent.Text("id")}")).Text("state"));
+        Assert.Equal("error", (await _server.GetAsync($"/api/agents/{agent.Json.Text("id")}")).Text("state"));
         Assert.Equal("accepted", (await _server.CallAsync("POST /api/agent-packages/up/enable", "{}")).Is(200)["state"].GetString());
-        Assert.Equal("active", (await _server.GetAsync($"/api/agents/{agent.Text("id")}")).Text("state"));
+        Assert.Equal("active", (await _server.GetAsync($"/api/agents/{agent.Json.Text("id")}")).Text("state"));
 
         (await _server.CallAsync("DELETE /api/agent-packages/up")).Is(204);
         (await _server.CallAsync("DELETE /api/agent-packages/up")).IsProblem(404, "agent_package.not_found");

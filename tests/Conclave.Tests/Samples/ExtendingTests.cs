@@ -49,7 +49,7 @@ public sealed class ExtendingTests(ScriptPool scripts)
 
     [Theory]
     [InlineData(100, "212", "Done")]
-    [InlineData(-300, "", "Impossible")]
+    [InlineData(-300, "0", "Impossible")]
     public async Task Activity_ComputesAndGoesOn(int celsius, string fahrenheit, string outcome)
     {
         var engine = TestRun.Engine(types: ActivityType.From<ConvertTemperature>());
