@@ -121,6 +121,26 @@ public sealed class InstanceListTests(SharedServer shared)
     }
 
     [Fact]
+    public async Task List_EndedInstancesOfADeletedWorkflow_AreShownToWhoNamesThem()
+    {
+        await _server.PublishAsync(_id, Flows.Short());
+        var instance = await _server.StartAsync(_id);
+        await _server.UntilAsync(instance, "Finished");
+        Assert.Contains(instance, await IdsAsync($"searchTerm={instance}"));
+
+        (await _server.CallAsync($"DELETE /elsa/api/workflow-definitions/{_id}")).Is(204);
+
+        Assert.DoesNotContain(instance, await IdsAsync($"searchTerm={instance}"));
+        Assert.DoesNotContain(instance, await IdsAsync("page=0&pageSize=1000"));
+        Assert.Equal([instance], await IdsAsync($"definitionId={_id}"));
+        Assert.Equal([instance], await IdsAsync($"ids={instance}"));
+        (await _server.CallAsync($"GET /elsa/api/workflow-instances/{instance}")).Is(200);
+
+        async Task<IEnumerable<string>> IdsAsync(string query) =>
+            (await _server.CallAsync($"GET /elsa/api/workflow-instances?{query}")).Is(200).Json.GetProperty("items").EnumerateArray().Select(i => i.Text("id")).ToList();
+    }
+
+    [Fact]
     public async Task List_BadValues_Are400WithTheirText()
     {
         foreach (var bad in (string[])

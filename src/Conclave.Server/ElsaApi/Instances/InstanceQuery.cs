@@ -64,8 +64,10 @@ internal sealed record InstanceQuery(InstanceFilter Filter, InstanceOrder Order,
             Search = Text("searchTerm")?.Trim(),
             Times = ReadTimes(body),
         };
+        // Who names a workflow, or instances, wants them all.
+        var isNamed = filter.DefinitionId is not null || filter.DefinitionIds is { Count: > 0 } || filter.Ids is { Count: > 0 };
         return new InstanceQuery(
-            filter,
+            filter with { LeavesOutDeleted = !isNamed },
             order switch
             {
                 InstanceOrderBy.Created => InstanceOrder.Created,

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using Conclave.Workflows.Definitions;
+using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
 
@@ -88,21 +89,27 @@ public sealed partial class DefinitionStore
         return await ReadSummariesAsync(command, cancellationToken);
     }
 
-    /// <summary>Counts the instances of a workflow that have not ended.</summary>
+    /// <summary>Counts the instances of a workflow that have not ended, by how they stand.</summary>
     /// <param name="tenant">Owner of the workflow.</param>
     /// <param name="definitionId">The workflow.</param>
     /// <param name="version">Only those of this version; null for all.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
-    public async Task<long> CountRunningAsync(string tenant, string definitionId, int? version, CancellationToken cancellationToken)
+    public async Task<SortedDictionary<WorkflowSubStatus, long>> CountRunningAsync(
+        string tenant, string definitionId, int? version, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
-            select count(*) from conclave.workflow_instance
+            select sub_status, count(*) from conclave.workflow_instance
              where tenant collate "C" = $1 and definition_id = $2 and status = 0 and ($3 = 0 or version = $3)
+             group by sub_status
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = definitionId });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = version ?? 0 });
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+        var counts = new SortedDictionary<WorkflowSubStatus, long>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            counts.Add((WorkflowSubStatus)reader.GetInt16(0), reader.GetInt64(1));
+        return counts;
     }
 
     /// <summary>Reads the newest versions of workflows.</summary>

@@ -61,6 +61,9 @@ public sealed record InstanceFilter
     /// <summary>When they were created, changed or ended.</summary>
     public IReadOnlyList<TimeFilter>? Times { get; init; }
 
+    /// <summary>Whether those that have ended are left out when their workflow was deleted.</summary>
+    public bool LeavesOutDeleted { get; init; }
+
     /// <summary>Whether it asks for nothing, so that all are meant.</summary>
     public bool IsEmpty
     {
@@ -103,6 +106,8 @@ public sealed record InstanceFilter
             sql.Append(CultureInfo.InvariantCulture, $" and definition_version_id in (select d.id from conclave.workflow_definition d where d.tenant = $1 and d.definition_id = workflow_instance.definition_id and {isMeant})");
         }
 
+        if (LeavesOutDeleted)
+            sql.Append(" and (status = 0 or definition_id in (select d.definition_id from conclave.workflow_definition d where d.tenant = $1 and d.is_latest))");
         if (Status is { } status)
             Where("status =", new NpgsqlParameter<short> { TypedValue = (short)status });
         if (SubStatus is { } subStatus)
