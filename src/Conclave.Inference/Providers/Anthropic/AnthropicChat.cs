@@ -5,14 +5,11 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.Anthropic;
 
 /// <summary><c>/v1/messages</c>, streamed.</summary>
-internal sealed class AnthropicChat(ModelServerConnection connection) : IChatClient
+internal sealed class AnthropicChat(ModelServerConnection connection) : StreamingChat
 {
     private readonly Uri _endpoint = connection.Endpoint("v1/messages");
 
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
-
-    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+    public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ChatOptions();
@@ -28,12 +25,5 @@ internal sealed class AnthropicChat(ModelServerConnection connection) : IChatCli
 
         yield return reader.Complete();
         await answer.EndAsync();
-    }
-
-    public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
-
-    /// <summary>Nothing: the connection belongs to the client of the server.</summary>
-    public void Dispose()
-    {
     }
 }

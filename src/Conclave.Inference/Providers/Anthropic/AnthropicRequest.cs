@@ -123,10 +123,8 @@ internal static class AnthropicRequest
         if (options.Tools is not { Count: > 0 } tools)
             return;
         writer.WriteStartArray("tools"u8);
-        foreach (var tool in tools)
+        foreach (var function in tools.Select(RequestJson.Function))
         {
-            if (tool is not AIFunctionDeclaration function)
-                throw new ModelServerException(ModelServerFailure.BadRequest, $"The tool '{tool.Name}' is not a function; only functions can be given to this server.");
             writer.WriteStartObject();
             writer.WriteString("name"u8, function.Name);
             if (function.Description.Length > 0)

@@ -5,14 +5,11 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.Ollama;
 
 /// <summary><c>/api/chat</c>, streamed.</summary>
-internal sealed class OllamaChat(ModelServerConnection connection) : IChatClient
+internal sealed class OllamaChat(ModelServerConnection connection) : StreamingChat
 {
     private readonly Uri _endpoint = connection.Endpoint("api/chat");
 
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
-
-    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+    public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ChatOptions();
@@ -29,12 +26,5 @@ internal sealed class OllamaChat(ModelServerConnection connection) : IChatClient
         }
 
         await answer.EndAsync();
-    }
-
-    public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
-
-    /// <summary>Nothing: the connection belongs to the client of the server.</summary>
-    public void Dispose()
-    {
     }
 }

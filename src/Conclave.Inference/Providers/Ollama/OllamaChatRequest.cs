@@ -56,24 +56,7 @@ internal static class OllamaChatRequest
         if (options.Tools is not { Count: > 0 } tools || options.ToolMode is NoneChatToolMode)
             return;
         var only = (options.ToolMode as RequiredChatToolMode)?.RequiredFunctionName;
-        writer.WriteStartArray("tools"u8);
-        foreach (var tool in tools)
-        {
-            if (tool is not AIFunctionDeclaration function)
-                throw new ModelServerException(ModelServerFailure.BadRequest, $"The tool '{tool.Name}' is not a function; only functions can be given to Ollama.");
-            if (only is not null && function.Name != only)
-                continue;
-            writer.WriteStartObject();
-            writer.WriteString("type"u8, "function"u8);
-            writer.WriteStartObject("function"u8);
-            writer.WriteString("name"u8, function.Name);
-            writer.WriteString("description"u8, function.Description);
-            writer.WriteParameters("parameters", function);
-            writer.WriteEndObject();
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
+        writer.WriteFunctions(tools.Select(RequestJson.Function).Where(function => only is null || function.Name == only));
     }
 
     /// <summary><c>think</c> as it was given, or from OpenAI's effort, whose levels Ollama knows too.</summary>
@@ -107,26 +90,9 @@ internal static class OllamaChatRequest
     {
         if (options.MaxOutputTokens is { } max)
             writer.WriteNumber("num_predict"u8, max);
-        if (options.Temperature is { } temperature)
-            writer.WriteNumber("temperature"u8, temperature);
-        if (options.TopP is { } topP)
-            writer.WriteNumber("top_p"u8, topP);
         if (options.TopK is { } topK)
             writer.WriteNumber("top_k"u8, topK);
-        if (options.FrequencyPenalty is { } frequency)
-            writer.WriteNumber("frequency_penalty"u8, frequency);
-        if (options.PresencePenalty is { } presence)
-            writer.WriteNumber("presence_penalty"u8, presence);
-        if (options.Seed is { } seed)
-            writer.WriteNumber("seed"u8, seed);
-        if (options.StopSequences is { Count: > 0 } stops)
-        {
-            writer.WriteStartArray("stop"u8);
-            foreach (var stop in stops)
-                writer.WriteStringValue(stop);
-            writer.WriteEndArray();
-        }
-
+        writer.WriteSampling(options);
         foreach (var (name, value) in options.AdditionalProperties ?? [])
         {
             if (!OptionNames.Contains(name) || (name == "num_predict" && options.MaxOutputTokens is not null))

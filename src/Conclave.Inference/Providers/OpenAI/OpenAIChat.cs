@@ -5,14 +5,11 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.OpenAI;
 
 /// <summary><c>/v1/chat/completions</c>. Always streamed, so that silence is noticed and cancelling takes effect at once.</summary>
-internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection connection) : IChatClient
+internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection connection) : StreamingChat
 {
     private readonly Uri _endpoint = connection.Endpoint("v1/chat/completions");
 
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
-
-    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+    public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ChatOptions();
@@ -38,12 +35,5 @@ internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection co
         if (reader.Complete() is { } last)
             yield return last;
         await answer.EndAsync();
-    }
-
-    public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
-
-    /// <summary>Nothing: the connection belongs to the client of the server.</summary>
-    public void Dispose()
-    {
     }
 }

@@ -59,54 +59,16 @@ internal static class OpenAIChatRequest
     {
         if (options.MaxOutputTokens is { } max)
             writer.WriteNumber(dialect == OpenAIDialect.OpenAI ? "max_completion_tokens"u8 : "max_tokens"u8, max);
-        if (options.Temperature is { } temperature)
-            writer.WriteNumber("temperature"u8, temperature);
-        if (options.TopP is { } topP)
-            writer.WriteNumber("top_p"u8, topP);
         if (options.TopK is { } topK && dialect == OpenAIDialect.Compatible)
             writer.WriteNumber("top_k"u8, topK);
-        if (options.FrequencyPenalty is { } frequency)
-            writer.WriteNumber("frequency_penalty"u8, frequency);
-        if (options.PresencePenalty is { } presence)
-            writer.WriteNumber("presence_penalty"u8, presence);
-        if (options.Seed is { } seed)
-            writer.WriteNumber("seed"u8, seed);
-        if (options.StopSequences is { Count: > 0 } stops)
-        {
-            writer.WriteStartArray("stop"u8);
-            foreach (var stop in stops)
-                writer.WriteStringValue(stop);
-            writer.WriteEndArray();
-        }
+        writer.WriteSampling(options);
     }
 
     private static void WriteTools(Utf8JsonWriter writer, ChatOptions options)
     {
         if (options.Tools is not { Count: > 0 } tools)
             return;
-        writer.WriteStartArray("tools"u8);
-        foreach (var tool in tools)
-        {
-            if (tool is not AIFunctionDeclaration function)
-                throw new ModelServerException(ModelServerFailure.BadRequest, $"The tool '{tool.Name}' is not a function; only functions can be given to this server.");
-            writer.WriteStartObject();
-            writer.WriteString("type"u8, "function"u8);
-            writer.WriteStartObject("function"u8);
-            writer.WriteString("name"u8, function.Name);
-            if (function.Description.Length > 0)
-                writer.WriteString("description"u8, function.Description);
-            writer.WriteParameters("parameters", function);
-            if (function.AdditionalProperties.TryGetValue("strict", out var strict))
-            {
-                writer.WritePropertyName("strict"u8);
-                writer.WriteAny(strict);
-            }
-
-            writer.WriteEndObject();
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
+        writer.WriteFunctions(tools.Select(RequestJson.Function));
         if (options.AllowMultipleToolCalls is { } parallel)
             writer.WriteBoolean("parallel_tool_calls"u8, parallel);
         switch (options.ToolMode)

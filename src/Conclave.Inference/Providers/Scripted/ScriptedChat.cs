@@ -6,12 +6,9 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.Scripted;
 
 /// <summary>Answers a conversation by the first rule that fits it, word by word.</summary>
-internal sealed class ScriptedChat(ScriptSource source, ModelServer server, TimeProvider time) : IChatClient
+internal sealed class ScriptedChat(ScriptSource source, ModelServer server, TimeProvider time) : StreamingChat
 {
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
-
-    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+    public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ChatOptions();
@@ -60,12 +57,6 @@ internal sealed class ScriptedChat(ScriptSource source, ModelServer server, Time
         }));
         last.FinishReason = isCutShort ? ChatFinishReason.Length : calls.Count > 0 ? ChatFinishReason.ToolCalls : new ChatFinishReason(rule.Finish ?? "stop");
         yield return last;
-    }
-
-    public object? GetService(Type serviceType, object? serviceKey = null) => serviceKey is null && serviceType.IsInstanceOfType(this) ? this : null;
-
-    public void Dispose()
-    {
     }
 
     private ScriptRule FindRule(Script script, ScriptModel model, ScriptQuestion question, Dictionary<string, string> groups)
