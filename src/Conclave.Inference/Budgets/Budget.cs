@@ -92,7 +92,7 @@ public readonly record struct BudgetAmount(decimal Money, long Tokens)
 /// <param name="Resets">When the next one begins; null for never.</param>
 /// <param name="Spent">What calls that have ended took.</param>
 /// <param name="Reserved">What is set aside for calls and runs that have not ended.</param>
-/// <param name="Calls">Calls that have ended.</param>
+/// <param name="Calls">Calls that have ended; one that was continued after it had given its slot away counts for each part.</param>
 /// <param name="UpdatedAt">When that changed last.</param>
 public sealed record BudgetUse(
     string Subject, DateTimeOffset Starts, DateTimeOffset? Resets, BudgetAmount Spent, BudgetAmount Reserved, long Calls, DateTimeOffset UpdatedAt);

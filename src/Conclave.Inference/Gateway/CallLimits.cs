@@ -1,3 +1,5 @@
+using Conclave.Inference.Budgets;
+
 namespace Conclave.Inference.Gateway;
 
 /// <summary>What a call may cost at most, and who is too dear for it.</summary>
@@ -24,12 +26,22 @@ internal static class CallLimits
         };
     }
 
-    /// <summary>The most that a call may take.</summary>
-    public static (decimal Money, long Tokens) Worst(ChatCall call, RoutePlan plan)
+    /// <summary>The most that one slice of a call may take.</summary>
+    public static BudgetAmount WorstSlice(ChatCall call, RoutePlan plan)
     {
         var (read, written) = WorstTokens(call);
-        return (plan.Candidates.Max(c => Price.Of(c.Model, read, written)), read + written);
+        return new BudgetAmount(plan.Candidates.Max(c => WorstPrice(c.Model, read, written)), read + written);
     }
+
+    /// <summary>The most that one slice of a call may cost with a model.</summary>
+    public static decimal WorstPrice(ChatCall call, ServedModel model)
+    {
+        var (read, written) = WorstTokens(call);
+        return WorstPrice(model, read, written);
+    }
+
+    // What slices before have written is read instead, which some models charge more for.
+    private static decimal WorstPrice(ServedModel model, long read, long written) => Math.Max(Price.Of(model, read, written), Price.Of(model, read + written, 0));
 
     private static (long Read, long Written) WorstTokens(ChatCall call) => (Tokens.Read(call), call.Options.MaxOutputTokens ?? Tokens.MostOutput);
 }

@@ -36,25 +36,38 @@ internal sealed class ChatAttempt : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ITimer _silence;
     private readonly TimeSpan _timeout;
+    private readonly Func<Task<bool>>? _mayYield;
     private readonly Lock _lock = new();
     private IAsyncEnumerator<ChatResponseUpdate>? _updates;
     private bool _canYield;
     private long _waitsSince;
     private bool _isThinking;
+    private Task? _asking;
     private bool _wasAsked;
     private bool _isYielding;
     private bool _isFinished;
 
-    public ChatAttempt(RouteCandidate candidate, SlotGrant grant, ServerCall call, bool canYield, TimeProvider time, CancellationToken drain, CancellationToken callEnds)
+    /// <summary>Begins a stay; nothing is sent yet.</summary>
+    /// <param name="candidate">Where.</param>
+    /// <param name="grant">Its slot.</param>
+    /// <param name="call">The call to the server.</param>
+    /// <param name="canYield">Whether it can be continued elsewhere.</param>
+    /// <param name="mayYield">Asked once before it gives its slot to another call; null when it always may. Does not throw.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="drain">Cancelled when the gateway stops.</param>
+    /// <param name="callEnds">Ends the call.</param>
+    public ChatAttempt(
+        RouteCandidate candidate, SlotGrant grant, ServerCall call, bool canYield, Func<Task<bool>>? mayYield, TimeProvider time, CancellationToken drain, CancellationToken callEnds)
     {
+        _mayYield = mayYield;
         (Candidate, _grant, _call, _callEnds, _canYield, _time) = (candidate, grant, call, callEnds, canYield, time);
         _timeout = candidate.Server.Timeout + Patience;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(callEnds);
         _silence = time.CreateTimer(static self => ((ChatAttempt)self!).OnSilence(), this, _timeout, Timeout.InfiniteTimeSpan);
         if (canYield)
         {
-            _yield = grant.Yield.UnsafeRegister(static self => ((ChatAttempt)self!).OnYield(), this);
-            _drain = drain.UnsafeRegister(static self => ((ChatAttempt)self!).OnYield(), this);
+            _yield = grant.Yield.UnsafeRegister(static self => ((ChatAttempt)self!).OnAsked(), this);
+            _drain = drain.UnsafeRegister(static self => ((ChatAttempt)self!).Yield(), this);
         }
     }
 
@@ -144,14 +157,16 @@ internal sealed class ChatAttempt : IAsyncDisposable
     /// <summary>Ends the request if it still runs, and frees the slot at once.</summary>
     public async ValueTask DisposeAsync()
     {
-        _yield.Unregister();
-        _drain.Unregister();
+        await _yield.DisposeAsync();
+        await _drain.DisposeAsync();
         await _silence.DisposeAsync();
         // The slot first: a server that takes its time to end a request keeps nobody else waiting in our queue.
         _grant.Settle(Usage is { } usage ? (usage.InputTokenCount ?? 0) - (usage.CachedInputTokenCount ?? 0) + (usage.OutputTokenCount ?? 0) : Pieces);
         if (End != AttemptEnd.Completed)
             await _stop.CancelAsync();
         _grant.Dispose();
+        if (_asking is { } asking)
+            await asking;
         try
         {
             if (_updates is not null)
@@ -220,7 +235,21 @@ internal sealed class ChatAttempt : IAsyncDisposable
         return true;
     }
 
-    private void OnYield()
+    private void OnAsked()
+    {
+        if (_mayYield is { } mayYield)
+            _asking = YieldIfAsync(mayYield);
+        else
+            Yield();
+    }
+
+    private async Task YieldIfAsync(Func<Task<bool>> mayYield)
+    {
+        if (await mayYield())
+            Yield();
+    }
+
+    private void Yield()
     {
         lock (_lock)
         {

@@ -12,6 +12,7 @@ internal sealed partial class ChatRun
     private IReadOnlyList<CallSlice> _slices = [];
     private string? _messageId;
     private string? _responseId;
+    private bool _hasTaken;
     private bool _isContinued;
     private bool _isUsageMissing;
 
@@ -89,7 +90,7 @@ internal sealed partial class ChatRun
     {
         var options = call.Options.Clone();
         options.ModelId = candidate.Model.Name;
-        if (IsCounted || call.Context.MaxCost is not null)
+        if (Budget is { IsCounted: true } || call.Context.MaxCost is not null)
             options.MaxOutputTokens ??= Tokens.MostOutput;
         // A part of the answer has been written.
         if (_isContinued && options.MaxOutputTokens is { } most)
@@ -109,6 +110,7 @@ internal sealed partial class ChatRun
             _usage.Add(details);
         var (input, output) = (_usage.InputTokenCount ?? 0, _usage.OutputTokenCount ?? 0);
         var (read, written) = (input - report.InputTokens, output - report.OutputTokens);
+        _hasTaken = read + written > 0;
         (report.InputTokens, report.OutputTokens, report.CachedInputTokens) = (input, output, _usage.CachedInputTokenCount ?? 0);
         report.Cost += Price.Of(attempt.Candidate.Model, read, written);
         report.Slices.Add(attempt.Slice(gateway.Time.GetUtcNow(), written));

@@ -20,8 +20,8 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
     /// <summary>Where it goes.</summary>
     public RoutePlan Plan => _plan;
 
-    /// <summary>Whether a budget counts it: then it must not write more than was set aside.</summary>
-    public bool IsCounted { get; set; }
+    /// <summary>What is set aside for it.</summary>
+    public CallBudget? Budget { get; set; }
 
     /// <summary>Whether its text so far is in the database.</summary>
     public bool HasStored { get; private set; }
@@ -60,9 +60,15 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
             }
 
             if (attempt.End == AttemptEnd.Yielded)
+            {
                 await StoreAsync(cancellationToken);
-            else
-                Judge(attempt);
+                continue;
+            }
+
+            Judge(attempt);
+            // It has taken something; so will the next one.
+            if (_hasTaken && Budget is { IsCounted: true } budget)
+                await budget.ReserveAsync(cancellationToken);
         }
 
         if (_isUsageMissing)
@@ -99,7 +105,10 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
                 continue;
             }
 
-            var attempt = new ChatAttempt(candidate, grant, serverCall, CanBeMoved && gateway.Options.Preemption, gateway.Time, gateway.Draining(call), cancellationToken);
+            // To go on elsewhere takes what has to be set aside first.
+            Func<Task<bool>>? mayYield = Budget is { IsCounted: true } budget ? () => budget.TryReserveAsync(cancellationToken) : null;
+            var attempt = new ChatAttempt(
+                candidate, grant, serverCall, CanBeMoved && gateway.Options.Preemption, mayYield, gateway.Time, gateway.Draining(call), cancellationToken);
             try
             {
                 (_candidate, _current) = (candidate, attempt);
@@ -123,7 +132,9 @@ internal sealed partial class ChatRun(InferenceGateway gateway, ChatCall call, C
     private bool CanBeMoved => !_calledTool && call.Options.ResponseFormat is not ChatResponseFormatJson && _plan.Candidates.Any(CanContinue);
 
     private bool IsUsable(RouteCandidate candidate) =>
-        !_tried.Contains((candidate.Server.Id, candidate.Model.Name)) && (_text.Length == 0 || CanContinue(candidate));
+        !_tried.Contains((candidate.Server.Id, candidate.Model.Name)) && (_text.Length == 0 || CanContinue(candidate))
+        // One that came after the reservation may be dearer.
+        && (Budget is not { IsCounted: true } budget || CallLimits.WorstPrice(call, candidate.Model) <= budget.Slice.Money);
 
     private static bool CanContinue(RouteCandidate candidate) => candidate.Model.Capabilities is { } can && can.HasFlag(ModelCapabilities.Continue);
 

@@ -99,10 +99,9 @@ public sealed partial class InferenceGateway
     private async IAsyncEnumerable<ChatResponseUpdate> AskAsync(
         ChatRun run, ChatCall call, CallReport report, CallSnapshot? snapshot, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var (money, tokens) = CallLimits.Worst(call, run.Plan);
-        await using var reservation = _budgets is null ? null : await _budgets.ReserveAsync(call.Context, new BudgetAmount(money, tokens), cancellationToken);
-        // What was set aside is what it may take.
-        run.IsCounted = reservation is not null;
+        await using var budget = new CallBudget(_budgets, call.Context, CallLimits.WorstSlice(call, run.Plan));
+        await budget.ReserveAsync(cancellationToken);
+        run.Budget = budget;
         var (costBefore, tokensBefore) = (snapshot?.Cost ?? 0, (snapshot?.InputTokens ?? 0) + (snapshot?.OutputTokens ?? 0));
         try
         {
@@ -111,8 +110,7 @@ public sealed partial class InferenceGateway
         }
         finally
         {
-            if (reservation is not null)
-                await reservation.SettleAsync(new BudgetAmount(report.Cost - costBefore, report.InputTokens + report.OutputTokens - tokensBefore));
+            await budget.SettleAsync(new BudgetAmount(report.Cost - costBefore, report.InputTokens + report.OutputTokens - tokensBefore));
             if (run.HasStored && call.Context.IdempotencyKey is null)
                 await ForgetSnapshotAsync(call, report.CallId);
         }

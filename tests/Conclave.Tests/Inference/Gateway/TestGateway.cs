@@ -32,11 +32,11 @@ internal sealed class TestGateway : IAsyncDisposable
     public required BudgetLedger Budgets { get; init; }
 
     public static async Task<TestGateway> StartAsync(
-        TestDatabase? on = null, FakeModels? models = null, SchedulerOptions? scheduling = null, InferenceOptions? options = null)
+        TestDatabase? on = null, FakeModels? models = null, SchedulerOptions? scheduling = null, InferenceOptions? options = null, TimeProvider? clock = null)
     {
         var database = on ?? await PostgresServer.NewDatabaseAsync();
         models ??= new FakeModels();
-        var time = TimeProvider.System;
+        var time = clock ?? TimeProvider.System;
         var pool = new ServerPool(database.DataSource, [models], null, new ServerPoolOptions { DiscoverOllama = false, BreakerCalls = 1_000 }, time, NullLogger<ServerPool>.Instance);
         await pool.StartAsync(default);
         var scheduler = new SlotScheduler(scheduling ?? new SchedulerOptions(), time);
