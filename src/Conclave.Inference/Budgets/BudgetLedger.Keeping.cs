@@ -12,6 +12,7 @@ public sealed partial class BudgetLedger
     // A new budget takes effect within a second.
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan KeepInterval = Lease / 4;
+    private static readonly TimeSpan ShareInterval = TimeSpan.FromSeconds(5);
 
     // Uses older than this are forgotten.
     private static readonly TimeSpan Memory = TimeSpan.FromDays(400);
@@ -21,6 +22,9 @@ public sealed partial class BudgetLedger
     private readonly SemaphoreSlim _loading = new(1);
     private volatile Known? _known;
     private Task? _keeping;
+
+    /// <summary>How much of each budget is used in this period, from 0 to 1, as it was some seconds ago; of several subjects by the one that has used most. For metrics.</summary>
+    internal IReadOnlyList<(string Budget, double Share)> Shares { get; private set; } = [];
 
     /// <summary>Stops what is done in the background. Reservations of calls that still run expire.</summary>
     public async ValueTask DisposeAsync()
@@ -51,6 +55,22 @@ public sealed partial class BudgetLedger
         {
             _loading.Release();
         }
+    }
+
+    private async Task<IReadOnlyList<(string Budget, double Share)>> ReadSharesAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (_known is not { Budgets.Count: > 0 }) return [];
+        List<(string, double)> shares = [];
+        await using var command = database.CreateCommand("""
+            select b.name, coalesce(max(greatest((u.money_spent + u.money_reserved) / nullif(b.money, 0), (u.tokens_spent + u.tokens_reserved)::numeric / nullif(b.tokens, 0))), 0)::float8
+              from conclave.inference_budget b left join conclave.inference_budget_use u
+                on u.tenant = b.tenant and u.budget = b.name and u.starts = conclave.inference_period_start(b.period, $1)
+             group by b.name
+            """);
+        command.Parameters.AddValue(now.UtcDateTime);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken)) shares.Add((reader.GetString(0), reader.GetDouble(1)));
+        return shares;
     }
 
     /// <summary>Ends reservations that have expired.</summary>
@@ -141,6 +161,7 @@ public sealed partial class BudgetLedger
     {
         using var timer = new PeriodicTimer(LookInterval, time);
         var kept = time.GetUtcNow();
+        var shown = DateTimeOffset.MinValue;
         var forgotten = DateTimeOffset.MinValue;
         var failing = false;
         while (true)
@@ -156,6 +177,12 @@ public sealed partial class BudgetLedger
                     kept = now;
                     await RenewAsync(_stop.Token);
                     await ExpireAsync(_stop.Token);
+                }
+
+                if (now - shown >= ShareInterval)
+                {
+                    shown = now;
+                    Shares = await ReadSharesAsync(now, _stop.Token);
                 }
 
                 if (now - forgotten >= TimeSpan.FromDays(1))

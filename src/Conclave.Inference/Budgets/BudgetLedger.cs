@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Conclave.Inference.Telemetry;
 using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -92,10 +93,14 @@ public sealed partial class BudgetLedger(NpgsqlDataSource database, TimeProvider
         var refusal = await TryReserveAsync(id, context, budgets, amount, isCall, lifetime, cancellationToken);
         if (refusal is not null && await ExpireAsync(cancellationToken) > 0)
             refusal = await TryReserveAsync(id, context, budgets, amount, isCall, lifetime, cancellationToken);
-        if (refusal is not null) throw refusal;
+        if (refusal is { } refused)
+        {
+            GenAITelemetry.BudgetRefused(refused.Scope);
+            throw refused.Exception;
+        }
     }
 
-    private async Task<InferenceException?> TryReserveAsync(
+    private async Task<(string Scope, InferenceException Exception)?> TryReserveAsync(
         Guid id, CallContext context, IReadOnlyList<(string Budget, string Subject)> budgets, BudgetAmount amount, bool isCall, TimeSpan lifetime,
         CancellationToken cancellationToken)
     {
@@ -113,7 +118,9 @@ public sealed partial class BudgetLedger(NpgsqlDataSource database, TimeProvider
         command.Parameters.AddValue(now.UtcDateTime);
         command.Parameters.AddValue((now + lifetime).UtcDateTime);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await reader.ReadAsync(cancellationToken) ? Refusal(reader, amount, now) : null;
+        if (!await reader.ReadAsync(cancellationToken)) return null;
+        var scope = reader.IsDBNull(0) ? "run" : (BudgetScope)reader.GetInt16(1) switch { BudgetScope.Tenant => "tenant", BudgetScope.Agent => "agent", BudgetScope.Instance => "instance", _ => "api-key" };
+        return (scope, Refusal(reader, amount, now));
     }
 
     private async Task<bool> SettleAsync(Guid id, BudgetAmount actual, DateTimeOffset? expiredAt, CancellationToken cancellationToken)

@@ -17,6 +17,9 @@ public sealed partial class InferenceGateway
         private readonly Deadline? _deadline;
         private readonly DateTimeOffset _createdAt;
         private readonly System.Diagnostics.Activity? _span;
+        private readonly List<ChatResponseUpdate>? _said;
+        private ChatFinishReason? _finish;
+        private UsageDetails? _usage;
         private CallPhase _outcome = CallPhase.Cancelled;
         private string? _error;
 
@@ -26,7 +29,8 @@ public sealed partial class InferenceGateway
             gateway.Begin(report.CallId);
             Clock = new CallClock(gateway.Time);
             _createdAt = gateway.Time.GetUtcNow();
-            _span = GenAITelemetry.Begin(operation, requested, context, chat);
+            _span = GenAITelemetry.Begin(operation, requested, context, chat, GenAITelemetry.CapturesContent);
+            _said = GenAITelemetry.CapturesContent && _span is { IsAllDataRequested: true } ? [] : null;
             _deadline = context.Deadline is { } at ? new Deadline(at, gateway.Time, cancellationToken) : null;
             Token = _deadline?.Token ?? cancellationToken;
         }
@@ -56,7 +60,12 @@ public sealed partial class InferenceGateway
             try
             {
                 if (await updates.MoveNextAsync())
+                {
+                    if (_span is not null)
+                        Note(updates.Current);
                     return true;
+                }
+
                 _outcome = CallPhase.Completed;
                 return false;
             }
@@ -113,11 +122,20 @@ public sealed partial class InferenceGateway
                 Overhead = _report.Overhead,
                 Decision = _report.Decision,
             };
-            GenAITelemetry.End(_span, record);
+            var server = _span is { IsAllDataRequested: true } && record.Server is { } name ? _gateway.Pool.FindByName(name)?.Server.Address : null;
+            GenAITelemetry.End(_span, record, server, _usage, _finish, _said?.ToChatResponse());
             _gateway.End(record);
         }
 
         public void Dispose() => _deadline?.Dispose();
+
+        private void Note(ChatResponseUpdate update)
+        {
+            _said?.Add(update);
+            _finish = update.FinishReason ?? _finish;
+            foreach (var content in update.Contents)
+                _usage = (content as UsageContent)?.Details ?? _usage;
+        }
 
         // Null for one that goes on as it is.
         private InferenceException? Failed(Exception exception)

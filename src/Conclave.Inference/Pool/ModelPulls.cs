@@ -167,12 +167,12 @@ public sealed partial class ModelPulls : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(4032, LogLevel.Warning, "Whether somebody cancelled a pull could not be read.")]
+    [LoggerMessage(4018, LogLevel.Warning, "Whether somebody cancelled a pull could not be read.")]
     private partial void LogNotRead(Exception exception);
 
-    [LoggerMessage(4030, LogLevel.Warning, "The pull of {Model} to {Server} failed.")]
+    [LoggerMessage(4016, LogLevel.Warning, "The pull of {Model} to {Server} failed.")]
     private partial void LogFailed(string model, string server, Exception exception);
 
-    [LoggerMessage(4031, LogLevel.Warning, "How far the pull of {Model} to {Server} is could not be written.")]
+    [LoggerMessage(4017, LogLevel.Warning, "How far the pull of {Model} to {Server} is could not be written.")]
     private partial void LogNotWritten(string model, string server, Exception exception);
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Conclave.Inference.Budgets;
 using Conclave.Inference.Gateway;
 using Conclave.Inference.Scheduling;
 using Microsoft.Extensions.AI;
@@ -31,11 +32,14 @@ public static partial class GenAITelemetry
     private const string ModelTag = "model";
     private const string PriorityTag = "priority";
     private const string OutcomeTag = "outcome";
+    private const string ScopeTag = "scope";
+    private const string BudgetTag = "budget";
 
     private static readonly bool IsLatest = (Environment.GetEnvironmentVariable("OTEL_SEMCONV_STABILITY_OPT_IN") ?? "")
         .Split(',', StringSplitOptions.TrimEntries).Contains("gen_ai_latest_experimental", StringComparer.Ordinal);
 
-    private static readonly bool CapturesContent =
+    /// <summary>Whether spans have what was asked and answered.</summary>
+    internal static readonly bool CapturesContent =
         string.Equals(Environment.GetEnvironmentVariable("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"), "true", StringComparison.OrdinalIgnoreCase);
 
     private static readonly ActivitySource Source = new(new ActivitySourceOptions(SourceName) { TelemetrySchemaUrl = SchemaUrl });
@@ -58,8 +62,14 @@ public static partial class GenAITelemetry
         new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1] });
     private static readonly Counter<long> Slices = Meter.CreateCounter<long>("conclave.inference.slices", "{slice}", "Stays of calls on servers; more than calls when some were stopped and continued.");
 
+    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("conclave.inference.budget.refused", "{call}", "Calls that a budget did not suffice for.");
+
+    /// <summary>Counts a call that a budget did not suffice for.</summary>
+    /// <param name="scope">Whose budget: tenant, agent, instance, api-key; run for what was set aside for a run.</param>
+    internal static void BudgetRefused(string scope) => Refused.Add(1, new KeyValuePair<string, object?>(ScopeTag, scope));
+
     /// <summary>Begins the span of a call; null when nobody listens.</summary>
-    internal static Activity? Begin(string operation, string model, CallContext context, ChatCall? call)
+    internal static Activity? Begin(string operation, string model, CallContext context, ChatCall? call, bool capturesContent)
     {
         var span = Source.StartActivity($"{operation} {model}", ActivityKind.Client);
         if (span is not { IsAllDataRequested: true })
@@ -79,9 +89,15 @@ public static partial class GenAITelemetry
         Tag("gen_ai.request.max_tokens", options.MaxOutputTokens);
         Tag("gen_ai.request.frequency_penalty", options.FrequencyPenalty);
         Tag("gen_ai.request.presence_penalty", options.PresencePenalty);
+        Tag("gen_ai.request.stop_sequences", options.StopSequences?.ToArray());
         Tag("gen_ai.output.type", options.ResponseFormat is ChatResponseFormatJson ? "json" : "text");
-        if (CapturesContent)
-            span.SetTag("gen_ai.input.messages", System.Text.Json.JsonSerializer.Serialize(call.Messages, AIJsonUtilities.DefaultOptions));
+        if (!capturesContent)
+            return span;
+        span.SetTag("gen_ai.input.messages", SpanMessages.Write(call.Messages.Where(m => m.Role != ChatRole.System)));
+        if (call.Messages.Any(m => m.Role == ChatRole.System))
+            span.SetTag("gen_ai.system_instructions", SpanMessages.WriteParts(call.Messages.Where(m => m.Role == ChatRole.System)));
+        if (options.Tools is { Count: > 0 } tools)
+            span.SetTag("gen_ai.tool.definitions", SpanMessages.Write(tools));
         return span;
 
         void Tag(string name, object? value)
@@ -92,7 +108,13 @@ public static partial class GenAITelemetry
     }
 
     /// <summary>Ends it, and counts.</summary>
-    internal static void End(Activity? span, CallRecord record)
+    /// <param name="span">The span.</param>
+    /// <param name="record">How the call ended.</param>
+    /// <param name="server">Where its last server is; null when there was none.</param>
+    /// <param name="usage">What the server counted beyond the record; null where that is not known.</param>
+    /// <param name="finish">Why the model stopped; null when it did not.</param>
+    /// <param name="response">What it said; null unless content is recorded.</param>
+    internal static void End(Activity? span, CallRecord record, Uri? server = null, UsageDetails? usage = null, ChatFinishReason? finish = null, ChatResponse? response = null)
     {
         var seconds = (record.EndedAt - record.CreatedAt).TotalSeconds;
         if (span is { IsAllDataRequested: true })
@@ -104,7 +126,13 @@ public static partial class GenAITelemetry
             span.SetTag("gen_ai.usage.output_tokens", record.OutputTokens);
             span.SetTag("gen_ai.usage.cache_read.input_tokens", record.CachedInputTokens);
             span.SetTag("gen_ai.response.time_to_first_chunk", record.TimeToFirstToken?.TotalSeconds);
+            span.SetTag("gen_ai.usage.reasoning.output_tokens", usage?.ReasoningTokenCount);
+            span.SetTag("gen_ai.response.finish_reasons", finish is { } reason ? new[] { reason.Value } : null);
+            span.SetTag("server.address", server?.Host);
+            span.SetTag("server.port", server is { IsFile: false } ? server.Port : null);
             span.SetTag("conclave.inference.server", record.Server);
+            if (response is not null)
+                span.SetTag("gen_ai.output.messages", SpanMessages.Write(response.Messages, finish?.Value));
             if (record.Error is { } error)
             {
                 span.SetTag(ErrorType, error);
@@ -146,7 +174,8 @@ public static partial class GenAITelemetry
     /// <param name="scheduler">Who has which slot.</param>
     /// <param name="name">Name of a server by its id.</param>
     /// <param name="log">Records that could not be kept.</param>
-    public static IDisposable Observe(SlotScheduler scheduler, Func<string, string> name, CallLog log)
+    /// <param name="budgets">What may be spent.</param>
+    public static IDisposable Observe(SlotScheduler scheduler, Func<string, string> name, CallLog log, BudgetLedger budgets)
     {
         var meter = new Meter(new MeterOptions(SourceName) { TelemetrySchemaUrl = SchemaUrl });
         meter.CreateObservableGauge("conclave.inference.slots", () => Loads(l => l.Slots), "{slot}", "Slots of servers that this process may use.");
@@ -161,6 +190,9 @@ public static partial class GenAITelemetry
             },
             "s", "How long the oldest waiting call has waited.");
         meter.CreateObservableCounter("conclave.inference.log.dropped", () => log.Dropped, "{call}", "Calls of which no record could be kept.");
+        meter.CreateObservableGauge(
+            "conclave.inference.budget.used", () => budgets.Shares.Select(b => new Measurement<double>(b.Share, new KeyValuePair<string, object?>(BudgetTag, b.Budget))), "1",
+            "Spent and set aside of a budget in its period, of money or of tokens, whichever is more; of a budget for each subject that of the subject that has used most.");
         return meter;
 
         IEnumerable<Measurement<int>> Loads(Func<ServerLoad, int> value) =>

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Conclave.Inference;
 using Conclave.Server.Hosting;
+using Conclave.Server.Inference;
+using Conclave.Server.Inference.OpenAI;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Definitions;
@@ -92,6 +95,9 @@ internal static partial class Problems
         {
             case ApiException api:
                 return WriteAsync(context, api.Status, api.Code, api.Message, retryAfter: api.RetryAfter);
+            case InferenceException inference:
+                return WriteAsync(
+                    context, InferenceStatus.Of(inference), inference.Code, inference.Message, retryAfter: inference.RetryAfter is { } wait ? OpenAIErrors.RetrySeconds(wait) : null);
             case DefinitionConflictException conflict:
                 return WriteAsync(context, 412, conflict.Code, conflict.Message);
             case WorkflowDefinitionException definition:

@@ -14,7 +14,7 @@ internal static class InferenceCaller
     /// <exception cref="InferenceException">Such as <see cref="InferenceFailure.SchemaMismatch"/>.</exception>
     public static Task<ChatResponse> AnswerAsync(this HttpContext context, ChatCall call, CallReport report, CancellationToken cancellationToken) =>
         call.Options.ResponseFormat is ChatResponseFormatJson
-            ? context.RequestServices.GetRequiredService<InferenceRole>().Structured.AnswerAsync(call, report, cancellationToken)
+            ? context.RequestServices.GetRequiredService<InferenceRole>().Structured(context.Inference()).AnswerAsync(call, report, cancellationToken)
             : context.Inference().ChatAsync(call, report, cancellationToken);
 
     /// <summary>The clock.</summary>

@@ -34,7 +34,7 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     private ModelPulls? _pulls;
     private CallLog? _log;
     private InferenceGateway? _gateway;
-    private StructuredAnswers? _structured;
+    private ScriptRunnerPool? _scripts;
     private RemoteInference? _remote;
     private SyscallWorker? _syscalls;
     private InferenceMaintenance? _maintenance;
@@ -68,8 +68,8 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     /// <summary>Records of calls.</summary>
     public CallLog Log => _log ?? throw new InvalidOperationException(NotStarted);
 
-    /// <summary>Asks for JSON and checks it.</summary>
-    public StructuredAnswers Structured => _structured ?? throw new InvalidOperationException(NotStarted);
+    /// <summary>Asks somebody for JSON and checks it.</summary>
+    public StructuredAnswers Structured(IInference inference) => new(inference, _scripts ?? throw new InvalidOperationException(NotStarted));
 
     /// <summary>Starts what this process is to have.</summary>
     /// <param name="database">The database.</param>
@@ -99,9 +99,9 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
         await _maintenance.StartAsync(cancellationToken);
         _log = new CallLog(database, loggers.CreateLogger<CallLog>());
         _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>(), budgets);
-        _structured = new StructuredAnswers(_gateway, scripts);
+        _scripts = scripts;
         _syscalls = new SyscallWorker(syscalls, _gateway, scripts, loggers.CreateLogger<SyscallWorker>());
-        _gauges = GenAITelemetry.Observe(_scheduler, id => _pool.Find(id)?.Server.Name ?? id, _log);
+        _gauges = GenAITelemetry.Observe(_scheduler, id => _pool.Find(id)?.Server.Name ?? id, _log, budgets);
     }
 
     /// <summary>Lets calls end, and stops. Once more does nothing.</summary>

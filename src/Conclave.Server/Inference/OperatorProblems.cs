@@ -1,4 +1,3 @@
-using Conclave.Inference;
 using Conclave.Inference.Pool;
 using Conclave.Server.Api;
 
@@ -17,13 +16,6 @@ internal static class OperatorProblems
         catch (PoolException exception)
         {
             throw new ApiException(StatusOf(exception.Code), exception.Code, exception.Message);
-        }
-        catch (InferenceException exception)
-        {
-            throw new ApiException(StatusOf(exception.Failure), exception.Code, exception.Message)
-            {
-                RetryAfter = exception.RetryAfter is { } wait ? OpenAI.OpenAIErrors.RetrySeconds(wait) : null,
-            };
         }
         catch (Conclave.Inference.Providers.ModelServerException exception)
         {
@@ -65,14 +57,6 @@ internal static class OperatorProblems
         "inference.server_not_found" => 404,
         "inference.server_changed" => 412,
         "inference.server_exists" or "inference.server_configured" or "inference.not_managed" or "inference.pull_ended" => 409,
-        _ => 400,
-    };
-
-    private static int StatusOf(InferenceFailure failure) => failure switch
-    {
-        InferenceFailure.Forbidden => 403,
-        InferenceFailure.ModelNotFound => 404,
-        InferenceFailure.Unavailable => 503,
         _ => 400,
     };
 }

@@ -65,6 +65,7 @@ internal static class ServerEndpoints
         if (known is not null && !OperatorProblems.IsSeen(context, known))
             throw new ApiException(409, "inference.server_exists", $"The name '{name}' is taken.");
         var server = Read(body, known?.Server ?? new ModelServer { Id = Guid.CreateVersion7().ToString("N"), Name = name, Provider = "", Address = new Uri("http://localhost") });
+        CheckScript(server, context.RequestServices.GetRequiredService<ServerOptions>());
         var apiKey = body.Text("apiKey");
         if (known is not null)
         {
@@ -101,6 +102,33 @@ internal static class ServerEndpoints
             Mode = body.Text("mode") is { } mode ? Mode(mode) : known.Mode,
             Models = ReadModels(body.Member("models")),
         };
+    }
+
+    /// <summary>Whoever may add servers may not read every file of the machine by it: scripts are in the folder of workflows or in that of data.</summary>
+    private static void CheckScript(ModelServer server, ServerOptions options)
+    {
+        if (server.Provider != ServerRules.Scripted || server.Address.Scheme != "file")
+            return;
+        var path = RealPath(server.Address.LocalPath);
+        string[] folders = [.. new[] { options.WorkflowsFolder, options.DataFolder }.OfType<string>().Select(folder => RealPath(folder))];
+        if (!folders.Any(folder => path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal)))
+            throw new ApiException(403, "inference.script_elsewhere", $"'address' must be a file below {string.Join(" or ", folders)}; it is '{path}'. Scripts elsewhere can be named in the configuration.");
+    }
+
+    /// <summary>A path with what links lead to, whether or not there is anything.</summary>
+    private static string RealPath(string path) => RealPath(path, 40);
+
+    private static string RealPath(string path, int links)
+    {
+        var full = Path.GetFullPath(path);
+        var real = Path.GetPathRoot(full)!;
+        foreach (var part in full[real.Length..].Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = Path.Combine(real, part);
+            real = links > 0 && new FileInfo(next).LinkTarget is { } target ? RealPath(Path.Combine(real, target), links - 1) : next;
+        }
+
+        return real;
     }
 
     private static IReadOnlyList<ServedModel> ReadModels(JsonElement models)

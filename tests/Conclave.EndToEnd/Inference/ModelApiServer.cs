@@ -30,7 +30,9 @@ public sealed class ModelApiServer : IAsyncLifetime
             "Inference:Servers:1:Name=vllm", "Inference:Servers:1:Provider=openai-compatible", $"Inference:Servers:1:Address={OpenAI.Address}",
             "Inference:Servers:1:Models:0:Name=other", "Inference:Servers:1:Models:0:Capabilities=Chat, Tools, JsonSchema, Continue");
         Key = (await File.ReadAllTextAsync(Path.Combine(Server.DataFolder, "api-key"))).Trim();
-        await ServerProcess.UntilAsync(async () => (await Server.GetAsync("/v1/models")).GetProperty("data").GetArrayLength() >= 3, "all models are known");
+        // Beside the aliases, which there are as soon as there is a model.
+        await ServerProcess.UntilAsync(
+            async () => (await Server.GetAsync("/v1/models")).GetProperty("data").EnumerateArray().Count(m => m.GetProperty("owned_by").GetString() != "conclave") >= 3, "all models are known");
     }
 
     public async Task DisposeAsync()

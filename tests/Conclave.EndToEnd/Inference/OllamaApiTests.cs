@@ -115,6 +115,64 @@ public sealed class OllamaApiTests(ModelApiServer fixture)
         Assert.False(await HasAsync("fresh"));
     }
 
+    [Fact]
+    public async Task PassThrough_CreateCopyPushBlobs_GoOnToTheOllama()
+    {
+        const string Blob = "/api/blobs/sha256:abc123";
+        (await Server.CallAsync($"HEAD {Blob}")).Is(404);
+        (await Server.CallAsync($"POST {Blob}", """{"weights": [1, 2]}""")).Is(201);
+        (await Server.CallAsync($"HEAD {Blob}", (string?)null, "x-conclave-server: lama")).Is(200);
+        foreach (var call in (string[])["POST /api/create", "POST /api/push"])
+        {
+            var told = (await Server.CallAsync(call, """{"model": "mine", "from": "small"}""")).Is(200);
+            Assert.Equal(["working", "success"], told.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonElement.Parse(line).GetProperty("status").GetString()));
+            Assert.Equal("application/x-ndjson", told.Message.Content.Headers.ContentType?.MediaType);
+        }
+
+        Assert.Equal("small", fixture.Ollama.Requests.Last(r => r.Path == "/api/create").Text("from"));
+        (await Server.CallAsync("POST /api/copy", """{"source": "small", "destination": "copy-of-small"}""")).Is(200);
+        // The pool has looked again.
+        Assert.True(await HasAsync("copy-of-small"));
+        Assert.Equal("model 'nobody' not found", (await Server.CallAsync("POST /api/copy", """{"source": "nobody", "destination": "x"}""")).Is(404)["error"].GetString());
+        (await Server.CallAsync("POST /api/copy", """{"source": "small", "destination": "x"}""", "x-conclave-server: vllm")).Is(400);
+        (await Server.CallAsync("DELETE /api/delete", """{"model": "copy-of-small"}""")).Is(200);
+    }
+
+    [Fact]
+    public async Task Pull_TwiceAtOnce_IsOnePullThatBothFollow()
+    {
+        var gate = new TaskCompletionSource();
+        fixture.Ollama.PullGate = gate.Task;
+        HttpResponseMessage[] pulls;
+        try
+        {
+            // Their first lines are there once both are under way.
+            pulls = await Task.WhenAll(PullAsync(), PullAsync());
+            Assert.Single(fixture.Ollama.Requests, r => r.Path == "/api/pull" && r.Body.GetRawText().Contains("shared", StringComparison.Ordinal));
+        }
+        finally
+        {
+            gate.SetResult();
+            fixture.Ollama.PullGate = Task.CompletedTask;
+        }
+
+        foreach (var pull in pulls)
+        {
+            var lines = (await pull.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            Assert.Equal("success", JsonElement.Parse(lines[^1]).GetProperty("status").GetString());
+        }
+
+        Assert.Single(fixture.Ollama.Requests, r => r.Path == "/api/pull" && r.Body.GetRawText().Contains("shared", StringComparison.Ordinal));
+        (await Server.CallAsync("DELETE /api/delete", """{"model": "shared"}""")).Is(200);
+
+        async Task<HttpResponseMessage> PullAsync()
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/pull") { Content = new StringContent("""{"model": "shared"}""") };
+            request.Headers.Add("x-conclave-server", "lama");
+            return await Server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        }
+    }
+
     private async Task<bool> HasAsync(string model) => (await Server.CallAsync("GET /api/tags")).Is(200)["models"].EnumerateArray()
         .Any(m => m.GetProperty("name").GetString() is { } name && (name == model || name == $"{model}:latest"));
 }

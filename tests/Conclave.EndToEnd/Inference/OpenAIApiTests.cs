@@ -187,6 +187,23 @@ public sealed class OpenAIApiTests(ModelApiServer fixture)
     }
 
     [Fact]
+    public async Task Models_Aliases_AreListedAndMarked()
+    {
+        var list = (await Server.CallAsync("GET /v1/models")).Is(200)["data"].EnumerateArray().ToDictionary(m => m.GetProperty("id").GetString()!);
+        var tags = (await Server.CallAsync("GET /api/tags")).Is(200)["models"].EnumerateArray().ToDictionary(m => m.GetProperty("name").GetString()!);
+
+        foreach (var fast in (JsonElement[])[list["fast"], tags["fast"], (await Server.CallAsync("GET /v1/models/fast")).Is(200).Json, (await Server.CallAsync("POST /api/show", """{"model": "fast"}""")).Is(200).Json])
+        {
+            Assert.True(fast.GetProperty("conclave").GetProperty("alias").GetBoolean());
+            Assert.Contains(fast.GetProperty("conclave").GetProperty("stands_for").GetString(), list.Keys);
+        }
+
+        Assert.Equal("conclave", list["fast"].GetProperty("owned_by").GetString());
+        Assert.False(list["small"].TryGetProperty("conclave", out _));
+        (await Server.CallAsync("POST /v1/chat/completions", Hello.Replace("small", "fast", StringComparison.Ordinal))).Is(200);
+    }
+
+    [Fact]
     public async Task Responses_ChainOfTwo_SecondKnowsTheFirst()
     {
         var first = (await Server.CallAsync("POST /v1/responses", """{"model": "small", "instructions": "Be brief.", "input": "my name is Ann"}""")).Is(200);

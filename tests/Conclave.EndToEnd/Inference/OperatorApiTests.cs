@@ -60,6 +60,32 @@ public sealed class OperatorApiTests(SharedServer shared) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Servers_Script_IsReadFromOwnFoldersOnly()
+    {
+        var own = System.IO.Path.Combine(_server.DataFolder, $"{_name}.yaml");
+        var outside = Directory.CreateTempSubdirectory("conclave-script-").FullName;
+        var link = System.IO.Path.Combine(_server.DataFolder, $"{_name}-link");
+        try
+        {
+            const string Script = "models: [{name: assistant}]\nrules: [{reply: hello}]\n";
+            await File.WriteAllTextAsync(own, Script);
+            await File.WriteAllTextAsync(System.IO.Path.Combine(outside, "script.yaml"), Script);
+            Directory.CreateSymbolicLink(link, outside);
+
+            foreach (var path in (string[])["/etc/passwd", System.IO.Path.Combine(outside, "script.yaml"), System.IO.Path.Combine(link, "script.yaml"), $"{_server.DataFolder}/../{System.IO.Path.GetFileName(outside)}/script.yaml", $"{_server.DataFolder}-x/script.yaml"])
+                (await _server.CallAsync($"PUT {Path}", $$"""{"provider":"scripted","address":"file://{{path}}"}""")).IsProblem(403, "inference.script_elsewhere");
+            (await _server.CallAsync($"GET {Path}")).Is(404);
+            (await _server.CallAsync($"PUT {Path}", $$"""{"provider":"scripted","address":"file://{{own}}"}""")).Is(201);
+        }
+        finally
+        {
+            Directory.Delete(link);
+            Directory.Delete(outside, recursive: true);
+            File.Delete(own);
+        }
+    }
+
+    [Fact]
     public async Task Models_PullLoadDelete_AreManaged()
     {
         await AddAsync();

@@ -4,7 +4,6 @@ using Conclave.Inference.Pool;
 using Conclave.Inference.Providers;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
-using Conclave.Server.Inference.OpenAI;
 
 namespace Conclave.Server.Inference.Ollama;
 
@@ -19,7 +18,7 @@ internal static class OllamaModelEndpoints
 
     public static async Task TagsAsync(HttpContext context, InferenceRole role)
     {
-        var models = VisibleModel.Of(role.Pool, context.Tenant());
+        var models = VisibleModel.AndAliases(role, context.Tenant());
         await context.WriteJsonAsync(writer => WriteList(writer, models, (json, model) => WriteModel(json, model)));
     }
 
@@ -39,7 +38,7 @@ internal static class OllamaModelEndpoints
     public static async Task ShowAsync(HttpContext context, InferenceRole role)
     {
         var body = await context.ReadObjectAsync();
-        var model = Find(context, role, NameOf(body));
+        var model = Find(VisibleModel.AndAliases(role, context.Tenant()), NameOf(body));
         await context.WriteJsonAsync(writer =>
         {
             writer.WriteStartObject();
@@ -59,6 +58,7 @@ internal static class OllamaModelEndpoints
             writer.WriteEndArray();
             if (model.Model.ModifiedAt is { } modified)
                 writer.WriteString("modified_at", OllamaAnswer.Time(modified));
+            model.WriteAlias(writer);
             writer.WriteEndObject();
         });
     }
@@ -70,26 +70,37 @@ internal static class OllamaModelEndpoints
         var server = Managers(context, role).FirstOrDefault()
             ?? throw new InferenceException(InferenceFailure.Unavailable, "inference.no_server", "No server of the pool can fetch models now. Add an Ollama, or activate one.");
         var isStream = body.Flag("stream", true);
+        var pull = await StartAsync(context, role, server, name);
         using var stream = EventStream.Lines(context.Response);
+        await foreach (var step in role.Pulls.WatchAsync(pull.Id, context.RequestAborted))
+        {
+            if (step.Error is { } error)
+            {
+                if (!context.Response.HasStarted)
+                    throw new InferenceException(InferenceFailure.ServerFailed, "inference.server_failed", $"{server.Server.Name}: {error}");
+                await stream.WriteAsync(OllamaErrors.Write, error, context.RequestAborted);
+            }
+            else if (isStream)
+            {
+                await stream.WriteAsync(WriteProgress, step, context.RequestAborted);
+            }
+            else if (step.EndedAt is not null)
+            {
+                await context.WriteJsonAsync(writer => WriteProgress(writer, step));
+            }
+        }
+    }
+
+    // Of one that has just ended there is nothing to see any more; another one finds out that the model is there.
+    private static async Task<ModelPull> StartAsync(HttpContext context, InferenceRole role, PooledServer server, string name)
+    {
         try
         {
-            await foreach (var progress in server.Manager!.PullAsync(name, context.RequestAborted))
-            {
-                if (isStream)
-                    await stream.WriteAsync(WriteProgress, progress, context.RequestAborted);
-            }
-
-            await server.CheckAsync(context.RequestAborted);
-            if (!isStream)
-                await context.WriteJsonAsync(writer => WriteProgress(writer, new PullProgress("success")));
+            return await role.Pulls.StartAsync(server, name, context.Actor(), context.RequestAborted);
         }
-        catch (ModelServerException exception) when (!context.Response.HasStarted)
+        catch (PoolException exception) when (exception.Code == "inference.pull_ended")
         {
-            throw Failed(server, exception);
-        }
-        catch (Exception exception) when (context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-        {
-            await stream.WriteAsync(OllamaErrors.Write, exception is ModelServerException ? exception.Message : OpenAIErrors.Describe(context, exception).Message, context.RequestAborted);
+            return await role.Pulls.StartAsync(server, name, context.Actor(), context.RequestAborted);
         }
     }
 
@@ -158,7 +169,9 @@ internal static class OllamaModelEndpoints
         return role.Pool.Servers.Where(server => server.Manager is not null && server.Accepts && VisibleModel.IsFor(server, context.Tenant()));
     }
 
-    private static VisibleModel Find(HttpContext context, InferenceRole role, string name) => VisibleModel.Find(role.Pool, context.Tenant(), name)
+    private static VisibleModel Find(HttpContext context, InferenceRole role, string name) => Find(VisibleModel.Of(role.Pool, context.Tenant()), name);
+
+    private static VisibleModel Find(List<VisibleModel> all, string name) => VisibleModel.Find(all, name)
         ?? throw new InferenceException(InferenceFailure.ModelNotFound, "inference.model_not_found", $"model '{name}' not found") { Parameter = "model" };
 
     private static string NameOf(JsonElement body) => body.Text("model") is { Length: > 0 } model ? model : body.RequiredText("name", "model");
@@ -198,15 +211,13 @@ internal static class OllamaModelEndpoints
         }
     }
 
-    private static void WriteProgress(Utf8JsonWriter writer, PullProgress progress)
+    private static void WriteProgress(Utf8JsonWriter writer, ModelPull pull)
     {
         writer.WriteStartObject();
-        writer.WriteString("status", progress.Status);
-        if (progress.Digest is { } digest)
-            writer.WriteString("digest", digest);
-        if (progress.TotalBytes is { } total)
+        writer.WriteString("status", pull.Status);
+        if (pull.TotalBytes is { } total && pull.EndedAt is null)
             writer.WriteNumber("total", total);
-        if (progress.CompletedBytes is { } completed)
+        if (pull.CompletedBytes is { } completed && pull.EndedAt is null)
             writer.WriteNumber("completed", completed);
         writer.WriteEndObject();
     }
@@ -232,6 +243,7 @@ internal static class OllamaModelEndpoints
         writer.WriteString("digest", model.Model.Digest ?? "");
         WriteDetails(writer, model.Model);
         more?.Invoke(writer);
+        model.WriteAlias(writer);
         writer.WriteEndObject();
     }
 

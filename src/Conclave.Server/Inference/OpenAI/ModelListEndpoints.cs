@@ -15,7 +15,7 @@ internal static class ModelListEndpoints
 
     private static async Task ListAsync(HttpContext context, InferenceRole role)
     {
-        var models = VisibleModel.Of(role.Pool, context.Tenant());
+        var models = VisibleModel.AndAliases(role, context.Tenant());
         await context.WriteJsonAsync(writer =>
         {
             writer.WriteStartObject();
@@ -30,7 +30,7 @@ internal static class ModelListEndpoints
 
     private static async Task GetAsync(HttpContext context, InferenceRole role, string model)
     {
-        var found = VisibleModel.Find(role.Pool, context.Tenant(), model)
+        var found = VisibleModel.Find(VisibleModel.AndAliases(role, context.Tenant()), model)
             ?? throw new InferenceException(InferenceFailure.ModelNotFound, "inference.model_not_found", $"No server has a model '{model}'. GET /v1/models lists those that there are.") { Parameter = "model" };
         await context.WriteJsonAsync(writer => Write(writer, found));
     }
@@ -41,10 +41,11 @@ internal static class ModelListEndpoints
         writer.WriteString("id", model.Name);
         writer.WriteString("object", "model");
         writer.WriteNumber("created", model.Model.ModifiedAt?.ToUnixTimeSeconds() ?? 0);
-        writer.WriteString("owned_by", model.Servers[0].Server.Provider);
+        writer.WriteString("owned_by", model.IsAlias ? "conclave" : model.Servers[0].Server.Provider);
         // vLLM's name for it, which clients look for.
         if (model.Model.ContextSize is { } size)
             writer.WriteNumber("max_model_len", size);
+        model.WriteAlias(writer);
         writer.WriteEndObject();
     }
 }

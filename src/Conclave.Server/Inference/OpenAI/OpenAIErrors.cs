@@ -72,20 +72,23 @@ internal static partial class OpenAIErrors
     public static string RetrySeconds(TimeSpan wait) => Math.Max(1, Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
 
     // The words that OpenAI's own API has for these, which clients look at; ours where it has none.
-    private static (int Status, string Type, string Code) Map(InferenceException exception) => exception.Failure switch
+    private static (int Status, string Type, string Code) Map(InferenceException exception)
     {
-        InferenceFailure.BadRequest => (400, "invalid_request_error", exception.Code),
-        InferenceFailure.ContextTooLong => (400, "invalid_request_error", "context_length_exceeded"),
-        InferenceFailure.Forbidden => (403, "permission_error", exception.Code),
-        InferenceFailure.ModelNotFound => (404, "invalid_request_error", "model_not_found"),
-        InferenceFailure.IdempotencyConflict => (exception.RetryAfter is null ? 422 : 409, "idempotency_error", exception.Code),
-        InferenceFailure.SchemaMismatch => (422, "invalid_response_error", exception.Code),
-        InferenceFailure.BudgetExhausted => (429, "insufficient_quota", "insufficient_quota"),
-        InferenceFailure.QueueFull => (429, "rate_limit_error", "rate_limit_exceeded"),
-        InferenceFailure.ServerFailed => (502, "server_error", exception.Code),
-        InferenceFailure.DeadlineExceeded => (504, "timeout_error", exception.Code),
-        _ => (503, "server_error", exception.Code),
-    };
+        var status = InferenceStatus.Of(exception);
+        return exception.Failure switch
+        {
+            InferenceFailure.BadRequest => (status, "invalid_request_error", exception.Code),
+            InferenceFailure.ContextTooLong => (status, "invalid_request_error", "context_length_exceeded"),
+            InferenceFailure.Forbidden => (status, "permission_error", exception.Code),
+            InferenceFailure.ModelNotFound => (status, "invalid_request_error", "model_not_found"),
+            InferenceFailure.IdempotencyConflict => (status, "idempotency_error", exception.Code),
+            InferenceFailure.SchemaMismatch => (status, "invalid_response_error", exception.Code),
+            InferenceFailure.BudgetExhausted => (429, "insufficient_quota", "insufficient_quota"),
+            InferenceFailure.QueueFull => (status, "rate_limit_error", "rate_limit_exceeded"),
+            InferenceFailure.DeadlineExceeded => (status, "timeout_error", exception.Code),
+            _ => (status, "server_error", exception.Code),
+        };
+    }
 
     [LoggerMessage(3801, LogLevel.Error, "{Method} {Path} failed.")]
     private static partial void LogUnexpected(ILogger logger, string method, PathString path, Exception exception);

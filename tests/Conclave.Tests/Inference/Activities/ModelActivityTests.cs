@@ -86,6 +86,30 @@ public sealed class ModelActivityTests(ScriptPool scripts)
     }
 
     [Fact]
+    public async Task Extract_AnswerDoesNotFitAtFirst_OutputsDataAndSaysThatItWasRepaired()
+    {
+        await using var gateway = await StartAsync();
+        gateway.Models["a"].Answer = (request, token) => FakeServer.Say([request.Messages.Count == 2 ? """{"amount":"twelve"}""" : """{"amount":12}"""], token);
+        await using var host = await HostAsync(gateway, gateway.Gateway);
+        await host.PublishAsync(Workflow("Extract", """
+            "text": { "typeName": "String", "expression": { "type": "Literal", "value": "Please pay 12 EUR" } },
+            "schema": { "typeName": "Object", "expression": { "type": "Object", "value": "{\"type\":\"object\",\"properties\":{\"amount\":{\"type\":\"number\"}},\"required\":[\"amount\"]}" } },
+            "result": { "typeName": "Object", "memoryReference": { "id": "answer" } },
+            "validation": { "typeName": "Object", "memoryReference": { "id": "cost" } }
+            """));
+
+        var id = await host.EnqueueAsync("ask");
+        await host.WaitAsync(id, WorkflowSubStatus.Finished);
+
+        var instance = await host.ReadAsync(id);
+        Assert.Equal("""{"amount":12}""", ValueConverter.ToJson(Value(instance, "answer")).GetRawText());
+        var validation = ValueConverter.ToJson(Value(instance, "cost"));
+        Assert.True(validation.GetProperty("valid").GetBoolean());
+        Assert.True(validation.GetProperty("wasRepaired").GetBoolean());
+        Assert.Contains("Please pay", gateway.Models["a"].Requests.First().Messages[1].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Embed_Texts_OutputsVectors()
     {
         await using var gateway = await StartAsync();

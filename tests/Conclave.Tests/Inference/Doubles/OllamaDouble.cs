@@ -9,6 +9,10 @@ namespace Conclave.Tests.Inference.Doubles;
 public sealed class OllamaDouble : ModelServerDouble
 {
     private const string Moment = "2026-01-02T03:04:05.678901Z";
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, bool> _blobs = new();
+
+    /// <summary>Awaited before a pull ends, so that a test decides when.</summary>
+    public Task PullGate { get; set; } = Task.CompletedTask;
 
     /// <summary>What a pull tells; the last one is success unless a test says otherwise.</summary>
     public IList<string> PullLines { get; } =
@@ -30,11 +34,38 @@ public sealed class OllamaDouble : ModelServerDouble
         ("POST", "/api/embed" or "/api/embeddings") => WithModelAsync(context, request, model => EmbedAsync(context, request, model)),
         ("POST", "/api/pull") => PullAsync(context, request, cancellationToken),
         ("DELETE", "/api/delete") => WithModelAsync(context, request, model => { Models.Remove(model); return Task.CompletedTask; }),
+        ("POST", "/api/copy") => CopyAsync(context, request),
+        ("POST", "/api/create" or "/api/push") => TellAsync(context, """{"status":"working"}""", """{"status":"success"}"""),
+        ("HEAD", var path) when path.StartsWith("/api/blobs/", StringComparison.Ordinal) => BlobAsync(context, path[11..], isNew: false),
+        ("POST", var path) when path.StartsWith("/api/blobs/", StringComparison.Ordinal) => BlobAsync(context, path[11..], isNew: true),
         _ => context.Response.WriteAsync("404 page not found", cancellationToken),
     };
 
     protected override Task WriteErrorAsync(HttpContext context, int status, string type, string message) =>
         WriteJsonAsync(context, new JsonObject { ["error"] = message }, status);
+
+    private async Task CopyAsync(HttpContext context, DoubleRequest request)
+    {
+        if (Models.FirstOrDefault(m => m.Name == request.Text("source")) is not { } source)
+            await WriteErrorAsync(context, 404, "not_found", $"model '{request.Text("source")}' not found");
+        else
+            Models.Add(source with { Name = request.Text("destination")! });
+    }
+
+    private Task BlobAsync(HttpContext context, string digest, bool isNew)
+    {
+        if (isNew)
+            _blobs.TryAdd(digest, true);
+        context.Response.StatusCode = isNew ? 201 : _blobs.ContainsKey(digest) ? 200 : 404;
+        return Task.CompletedTask;
+    }
+
+    private static async Task TellAsync(HttpContext context, params string[] lines)
+    {
+        context.Response.ContentType = "application/x-ndjson";
+        foreach (var line in lines)
+            await context.Response.WriteAsync(line + "\n");
+    }
 
     private async Task WithModelAsync(HttpContext context, DoubleRequest request, Func<DoubleModel, Task> handle)
     {
@@ -186,6 +217,8 @@ public sealed class OllamaDouble : ModelServerDouble
         context.Response.ContentType = isStream ? "application/x-ndjson" : "application/json";
         foreach (var line in isStream ? PullLines : PullLines.TakeLast(1))
         {
+            if (line == PullLines.LastOrDefault())
+                await PullGate.WaitAsync(cancellationToken);
             await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(line + "\n"), cancellationToken);
             await context.Response.Body.FlushAsync(cancellationToken);
         }

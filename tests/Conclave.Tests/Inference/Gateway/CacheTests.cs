@@ -10,6 +10,28 @@ public sealed class CacheTests
     private static readonly CallContext Cached = new() { Tenant = TestGateway.Tenant, Cache = CachePolicy.Use };
 
     [Fact]
+    public async Task Embeddings_BudgetForTwoCalls_ThirdIsRefusedAndNoServerAsked()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var server = await gateway.AddAsync("a");
+        await gateway.Budgets.PutAsync(
+            new Budget { Tenant = TestGateway.Tenant, Name = "texts", Scope = BudgetScope.Agent, Subject = "ann", Period = BudgetPeriod.Run, Tokens = 2 }, "test", default);
+        var context = new CallContext { Tenant = TestGateway.Tenant, AgentId = "ann" };
+        for (var i = 0; i < 2; i++)
+            await gateway.Gateway.EmbedAsync(new EmbedCall(context, "e", [$"t{i}"]), new CallReport(), default);
+
+        var failure = await Assert.ThrowsAsync<InferenceException>(() => gateway.Gateway.EmbedAsync(new EmbedCall(context, "e", ["t2"]), new CallReport(), default));
+
+        Assert.Equal("inference.budget_exhausted", failure.Code);
+        Assert.Equal(2, server.Embedded.Count);
+        var use = Assert.Single(Assert.Single(await gateway.Budgets.ListAsync(TestGateway.Tenant, null, default)).Uses);
+        Assert.Equal((2L, 0L), (use.Spent.Tokens, use.Reserved.Tokens));
+        // What is known already costs nothing, so it needs no budget.
+        await gateway.Gateway.EmbedAsync(new EmbedCall(context with { AgentId = null, Cache = CachePolicy.Use }, "e", ["t0"]), new CallReport(), default);
+        await gateway.Gateway.EmbedAsync(new EmbedCall(context with { Cache = CachePolicy.Use }, "e", ["t0"]), new CallReport(), default);
+    }
+
+    [Fact]
     public async Task Call_EqualToAnEarlierOne_GetsItsAnswerForNothing()
     {
         await using var gateway = await TestGateway.StartAsync();
