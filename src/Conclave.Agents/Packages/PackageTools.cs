@@ -19,7 +19,10 @@ public sealed partial class PackageTools : ToolSource
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<(string Tenant, string Hash), IReadOnlyList<ToolDefinition>> _made = [];
+    private readonly ConcurrentDictionary<string, (int Revision, DateTimeOffset Until, IReadOnlyList<ToolDefinition> Tools)> _lists = new(StringComparer.Ordinal);
     private readonly System.Threading.Channels.Channel<(string Tenant, string Name)> _changed = System.Threading.Channels.Channel.CreateUnbounded<(string, string)>();
+
+    private int _revision;
 
     /// <summary>Follows the packages; <see cref="LoadAsync"/> fills it.</summary>
     public PackageTools(AgentPackages packages, TimeProvider time, ILogger<PackageTools> logger)
@@ -27,7 +30,11 @@ public sealed partial class PackageTools : ToolSource
         _packages = packages;
         _time = time;
         _logger = logger;
-        packages.Changed += (tenant, name) => _changed.Writer.TryWrite((tenant, name));
+        packages.Changed += (tenant, name) =>
+        {
+            Interlocked.Increment(ref _revision);
+            _changed.Writer.TryWrite((tenant, name));
+        };
     }
 
     /// <inheritdoc/>
@@ -37,8 +44,16 @@ public sealed partial class PackageTools : ToolSource
     public override bool IsTrusted => true;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<ToolDefinition> List(string tenant) =>
-        [.. _packages.List(tenant).Where(IsThere).SelectMany(p => _made.GetValueOrDefault((tenant, p.Current!.Hash), []))];
+    public override IReadOnlyList<ToolDefinition> List(string tenant)
+    {
+        // Looked at for every look-up of a tool. Those of packages that are gone may stay a minute longer.
+        var (now, revision) = (_time.GetUtcNow(), Volatile.Read(ref _revision));
+        if (_lists.TryGetValue(tenant, out var list) && list.Revision == revision && list.Until > now)
+            return list.Tools;
+        list = (revision, now + TimeSpan.FromMinutes(1), [.. _packages.List(tenant).Where(IsThere).SelectMany(p => _made.GetValueOrDefault((tenant, p.Current!.Hash), []))]);
+        _lists[tenant] = list;
+        return list.Tools;
+    }
 
     /// <summary>Makes the tools of all packages of a tenant. Call it at start.</summary>
     public async Task LoadAsync(string tenant, CancellationToken cancellationToken)
@@ -78,6 +93,7 @@ public sealed partial class PackageTools : ToolSource
         var file = await _packages.ReadFileAsync(package.Tenant, version.Hash, PackageContent.Logic, cancellationToken)
             ?? throw new InvalidOperationException($"The content {version.Hash} of package '{package.Name}' has no {PackageContent.Logic}.");
         _made[(package.Tenant, version.Hash)] = [.. version.Tools.Select(t => Define(version, t, LogicScript.Text(file)))];
+        Interlocked.Increment(ref _revision);
     }
 
     private static ToolDefinition Define(PackageVersion version, LogicTool tool, string logic) => new()
