@@ -11,6 +11,7 @@ using Conclave.Server.Inference;
 using Conclave.Server.Logging;
 using Conclave.Server.OpenApi;
 using Conclave.Server.Telemetry;
+using Conclave.Server.Tools;
 using Conclave.Server.Web;
 using Conclave.Server.Webhooks;
 
@@ -40,6 +41,7 @@ internal static class ServerApplication
         builder.Services.AddAgents();
         builder.Services.AddConclaveApi();
         builder.Services.AddApprovals();
+        builder.Services.AddTools();
         builder.Services.AddElsaApi();
         builder.Services.AddWebhooks();
         builder.Services.AddOpenApiDocument();
@@ -65,6 +67,7 @@ internal static class ServerApplication
             app.MapAccountPages();
             app.MapWebApp();
             app.MapConclaveApi();
+            app.MapMcp();
             app.MapElsaApi();
             app.MapDesigner();
             app.MapWebhooks();

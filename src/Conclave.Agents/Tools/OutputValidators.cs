@@ -14,6 +14,9 @@ public sealed partial class OutputValidators(Func<IEnumerable<string>> secrets)
 
     private const int ShortestSecret = 8;
 
+    // Models read it, not browsers: what need not be escaped is not.
+    private static readonly JsonWriterOptions ReadableJson = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>Cleans an output.</summary>
     /// <param name="output">The output.</param>
     /// <param name="mostBytes">What is kept of it.</param>
@@ -24,7 +27,7 @@ public sealed partial class OutputValidators(Func<IEnumerable<string>> secrets)
             return output;
         var known = secrets().Where(s => s.Length >= ShortestSecret).ToList();
         var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(buffer))
+        using (var writer = new Utf8JsonWriter(buffer, ReadableJson))
             Write(writer, output, known, found);
         if (buffer.WrittenCount <= mostBytes)
             return JsonElement.Parse(buffer.WrittenSpan);

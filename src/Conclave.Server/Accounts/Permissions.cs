@@ -59,6 +59,9 @@ public static class Permissions
     public const string ReadAgents = "read:agents";
     public const string WriteAgents = "write:agents";
     public const string ExecuteAgents = "exec:agents";
+    public const string ReadTools = "read:tools";
+    public const string ExecuteTools = "exec:tools";
+    public const string ManageTools = "manage:tools";
     public const string ReadApprovals = "read:approvals";
     public const string DecideApprovals = "decide:approvals";
     public const string ManageApprovals = "manage:approvals";
@@ -96,6 +99,9 @@ public static class Permissions
         new(ReadAgents, "See agents, their packages, conversations and turns"),
         new(WriteAgents, "Make, change, pause and delete agents; add packages"),
         new(ExecuteAgents, "Talk to agents, and cancel their turns"),
+        new(ReadTools, "See tools, their state, permissions and calls"),
+        new(ExecuteTools, "Call tools by hand and through MCP"),
+        new(ManageTools, "Add, change, approve and turn off tools and MCP servers; change what agents may do with them"),
         new(ReadApprovals, "See what waits for people, and what they decided"),
         new(DecideApprovals, "Approve, reject, delegate and complete what one is asked"),
         new(ManageApprovals, "Ask others instead of those who were asked"),

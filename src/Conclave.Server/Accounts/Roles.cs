@@ -22,12 +22,14 @@ public static class Roles
             Permissions.ExecuteDefinitions, Permissions.ExecuteTests, Permissions.ReadInstances, Permissions.ReadActivityExecutions,
             Permissions.ReadActivityDescriptors, Permissions.ReadFeatures, Permissions.ReadTypeDefinitions, Permissions.ReadTasks, Permissions.CallModels,
             Permissions.ReadAgents, Permissions.WriteAgents, Permissions.ExecuteAgents, Permissions.ReadApprovals,
+            Permissions.ReadTools, Permissions.ExecuteTools,
         ]),
         new("operator", "Keeps workflows running: starts, cancels, retries, completes",
         [
             Permissions.ReadAll, Permissions.ExecuteDefinitions, Permissions.WriteInstances, Permissions.CancelInstances, Permissions.RetryInstances,
             Permissions.ResumeInstances, Permissions.MigrateInstances, Permissions.CompleteTasks, Permissions.TriggerEvents, Permissions.WriteQueue,
             Permissions.CallModels, Permissions.ManageInference, Permissions.ExecuteAgents, Permissions.WriteAgents, Permissions.DecideApprovals,
+            Permissions.ExecuteTools, Permissions.ManageTools,
         ]),
         new("viewer", "Sees everything, changes nothing", [Permissions.ReadAll]),
     ];

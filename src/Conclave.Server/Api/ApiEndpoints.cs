@@ -3,6 +3,7 @@ using Conclave.Server.Agents;
 using Conclave.Server.Approvals;
 using Conclave.Server.Hosting;
 using Conclave.Server.Inference;
+using Conclave.Server.Tools;
 using Conclave.Workflows.Runtime;
 
 namespace Conclave.Server.Api;
@@ -46,6 +47,7 @@ public static class ApiEndpoints
         RoutingEndpoints.Map(inference);
         AgentEndpoints.Map(group.MapGroup("/agents"));
         PackageEndpoints.Map(group.MapGroup("/agent-packages"));
+        ToolEndpoints.Map(group);
         group.MapFallback("{**path}", (HttpContext context) => Problems.WriteAsync(context, 404, "request.no_such_path", "The API has nothing at this path. docs/api.md lists what it has."));
     }
 

@@ -1,5 +1,6 @@
 using Conclave.Agents;
 using Conclave.Agents.Packages;
+using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
@@ -9,6 +10,7 @@ using Conclave.Server.Agents;
 using Conclave.Server.ElsaApi.Instances;
 using Conclave.Server.Health;
 using Conclave.Server.Inference;
+using Conclave.Server.Tools;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -68,6 +70,9 @@ public sealed partial class ServerRuntime(
     /// <summary>Questions that are answered whether or not somebody waits.</summary>
     public SyscallStore Syscalls { get; private set; } = null!;
 
+    /// <summary>Tools of agents.</summary>
+    public ToolServices Tools { get; private set; } = null!;
+
     /// <summary>Brings definitions in.</summary>
     public DefinitionImport Import { get; private set; } = null!;
 
@@ -112,6 +117,8 @@ public sealed partial class ServerRuntime(
         _folder?.Dispose();
         if (_runtime is not null)
             await _runtime.DisposeAsync();
+        if (Tools is not null)
+            await Tools.DisposeAsync();
         // After the workers, whose activities make calls.
         if (_inference is not null)
             await _inference.DisposeAsync();
@@ -185,6 +192,9 @@ public sealed partial class ServerRuntime(
         {
             Saved = async (tenant, stored, token) => await _runtime.Catalog.RefreshAsync(tenant, stored.Definition.DefinitionId, token),
         };
+        // Before the workers, which look for tools as soon as they have work.
+        Tools = services.NewTools(options, configuration, _database, _scripts);
+        await Tools.StartAsync(Tenants.Default, _runtime, options.ToolFolder(configuration), cancellationToken);
         _packages = services.GetRequiredService<PackageRole>();
         _packages.Prepare(_database, _scripts, _runtime, Import);
         await _runtime.StartAsync(options.IsWorker, cancellationToken);

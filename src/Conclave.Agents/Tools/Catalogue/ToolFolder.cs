@@ -26,6 +26,8 @@ public sealed partial class ToolFolder(string folder, string tenant, ToolStore s
     /// <returns>The tools.</returns>
     public async Task<IReadOnlyList<ToolDefinition>> ImportAsync(CancellationToken cancellationToken)
     {
+        // Taken first: what changes meanwhile is read again.
+        _state = State();
         var tools = new List<ToolDefinition>();
         var problems = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var file in Files())
@@ -72,11 +74,8 @@ public sealed partial class ToolFolder(string folder, string tenant, ToolStore s
             {
                 try
                 {
-                    if (State() is var state && state == _state)
-                        continue;
-                    // Once more the next time: a file that is still being written changes again.
-                    await ImportAsync(cancellationToken);
-                    _state = state;
+                    if (State() != _state)
+                        await ImportAsync(cancellationToken);
                 }
                 catch (Exception exception) when (exception is Npgsql.NpgsqlException or IOException or UnauthorizedAccessException or TimeoutException)
                 {
