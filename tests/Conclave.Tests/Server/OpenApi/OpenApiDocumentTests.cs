@@ -16,7 +16,7 @@ public sealed partial class OpenApiDocumentTests : IAsyncLifetime
     private JsonElement _document;
 
     /// <summary>Pages for people, and paths that belong to workflows or to the hub.</summary>
-    private static readonly string[] NotOfTheApi = ["", "account", "designer", "setup", "sign-in", "sign-out", "app", "_blazor", "_framework", "workflows", "elsa/hubs", "elsa/api/hubs"];
+    private static readonly string[] NotOfTheApi = ["", "account", "designer", "setup", "sign-in", "sign-out", "app", "_blazor", "_framework", "mcp", "workflows", "elsa/hubs", "elsa/api/hubs"];
 
     public async Task InitializeAsync()
     {
