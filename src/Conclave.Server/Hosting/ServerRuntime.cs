@@ -197,6 +197,7 @@ public sealed partial class ServerRuntime(
         await Tools.StartAsync(Tenants.Default, _runtime, options.ToolFolder(configuration), cancellationToken);
         _packages = services.GetRequiredService<PackageRole>();
         _packages.Prepare(_database, _scripts, _runtime, Import);
+        Tools.Registry.AddSource(_packages.Tools);
         await _runtime.StartAsync(options.IsWorker, cancellationToken);
         if (options.WorkflowsFolder is { } folder && options.IsWeb)
             await ImportAsync(folder, cancellationToken);
