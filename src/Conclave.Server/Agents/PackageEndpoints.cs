@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Conclave.Agents.Packages;
+using Conclave.Agents.Tools;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.OpenApi;
@@ -67,7 +68,7 @@ internal static class PackageEndpoints
         package.Current is { } current ? Warnings(context, current.Manifest, current.Behaviours) : [];
 
     private static IReadOnlyList<PackageProblem> Warnings(HttpContext context, AgentManifest manifest, IReadOnlyCollection<string> behaviours) =>
-        context.Packages().Known(context.Tenant(), _ => true).Missing(manifest, behaviours);
+        context.Packages().Known(context.Tenant(), name => context.RequestServices.GetRequiredService<ToolRegistry>().Find(context.Tenant(), name) is not null).Missing(manifest, behaviours);
 
     private static async Task ValidateAsync(HttpContext context)
     {

@@ -130,7 +130,8 @@ public sealed class WorkflowToolSource(WorkflowRuntime runtime) : ToolSource
             writer.WriteEndObject();
             foreach (var member in (ReadOnlySpan<string>)["risk", "annotations", "concurrency"])
             {
-                if (more.Member(member) is not { ValueKind: JsonValueKind.Undefined } value)
+                var value = more.Member(member);
+                if (value.ValueKind == JsonValueKind.Undefined)
                     continue;
                 writer.WritePropertyName(member);
                 value.WriteTo(writer);
