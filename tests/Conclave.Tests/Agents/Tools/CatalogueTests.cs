@@ -43,7 +43,7 @@ public sealed class CatalogueTests : IAsyncLifetime
         Assert.Contains("## next", await Git("""{"action":"status"}"""), StringComparison.Ordinal);
         Assert.Contains("Not Committed Yet", await Git("""{"action":"blame","paths":["src/a.txt"]}"""), StringComparison.Ordinal);
         await _host.FailAsync("tool.arguments_invalid", "git-manager", """{"action":"commit"}""");
-        await _host.FailAsync("tool.input_option", "git-manager", """{"action":"show","ref":"--output=x"}""");
+        await _host.FailAsync("tool.input_option", "git-manager", """{"action":"show","ref":"--output"}""");
         // Hooks of the repository do not run.
         await _host.OutputAsync("shell-script", """{"script":"printf '#!/bin/sh\ntouch /workspace/hooked\n' > .git/hooks/post-checkout && chmod +x .git/hooks/post-checkout"}""");
         await Git("""{"action":"checkout","ref":"main"}""".Replace("main", "next", StringComparison.Ordinal));
