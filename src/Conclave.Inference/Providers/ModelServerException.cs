@@ -12,6 +12,12 @@ public sealed class ModelServerException(ModelServerFailure failure, string mess
     /// <summary>The HTTP status, if there was one.</summary>
     public int? Status { get; init; }
 
+    /// <summary>The server's own word for the failure, such as <c>context_length_exceeded</c>; null for none.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>What the server itself said, without who said it; null for nothing.</summary>
+    public string? Said { get; init; }
+
     /// <summary>When the server wants to be asked again; null when it did not say.</summary>
     public TimeSpan? RetryAfter { get; init; }
 

@@ -96,6 +96,8 @@ internal static class ServerFailures
         return new ModelServerException(failure, $"The model server '{server}' {what}{about}: {error.Message ?? "no reason given"}")
         {
             Status = status ?? error.Status,
+            Code = error.Type?.Split(' ')[0],
+            Said = error.Message,
             RetryAfter = failure == ModelServerFailure.Overloaded ? retryAfter : null,
         };
     }

@@ -12,6 +12,7 @@ namespace Conclave.Inference.Remote;
 public sealed class RemoteInference : IInference, IDisposable
 {
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private readonly ModelServerConnection _connection;
     private readonly TimeProvider _time;
 
@@ -138,19 +139,41 @@ public sealed class RemoteInference : IInference, IDisposable
         string? Text(string name) => headers.TryGetValues(name, out var values) ? values.FirstOrDefault() : null;
     }
 
+    // What the gateway said, in its own words again: OpenAI's API has names of its own for some of them.
     private static InferenceException Failure(ModelServerException exception)
     {
-        var (failure, code) = exception.Failure switch
+        var failure = (exception.Status, exception.Code) switch
         {
-            ModelServerFailure.BadRequest or ModelServerFailure.Refused => (InferenceFailure.BadRequest, "inference.bad_request"),
-            ModelServerFailure.ContextTooLong => (InferenceFailure.ContextTooLong, "inference.context_too_long"),
-            ModelServerFailure.ModelNotFound => (InferenceFailure.ModelNotFound, "inference.model_not_found"),
-            ModelServerFailure.Unauthorized => (InferenceFailure.Forbidden, "inference.not_allowed"),
-            ModelServerFailure.Overloaded when exception.Message.Contains("budget", StringComparison.OrdinalIgnoreCase) => (InferenceFailure.BudgetExhausted, "inference.budget_exhausted"),
-            ModelServerFailure.Overloaded => (InferenceFailure.QueueFull, "inference.queue_full"),
-            ModelServerFailure.Unreachable => (InferenceFailure.Unavailable, "inference.gateway_away"),
-            _ => (InferenceFailure.ServerFailed, "inference.server_failed"),
+            (_, "context_length_exceeded") => InferenceFailure.ContextTooLong,
+            (_, "model_not_found") => InferenceFailure.ModelNotFound,
+            (_, "insufficient_quota") => InferenceFailure.BudgetExhausted,
+            (_, "rate_limit_exceeded") => InferenceFailure.QueueFull,
+            (_, "inference.schema_mismatch") => InferenceFailure.SchemaMismatch,
+            (504, _) or (_, "inference.deadline_exceeded") => InferenceFailure.DeadlineExceeded,
+            (503, _) or (_, "inference.stopping") => InferenceFailure.Unavailable,
+            (409 or 422, _) => InferenceFailure.IdempotencyConflict,
+            (401 or 403, _) => InferenceFailure.Forbidden,
+            (400, _) => InferenceFailure.BadRequest,
+            (null, null) when exception.Failure == ModelServerFailure.Unreachable => InferenceFailure.Unavailable,
+            _ => InferenceFailure.ServerFailed,
         };
-        return new InferenceException(failure, code, exception.Message, exception) { RetryAfter = exception.RetryAfter };
+        var code = failure switch
+        {
+            _ when exception.Code?.StartsWith("inference.", StringComparison.Ordinal) == true => exception.Code,
+            InferenceFailure.BadRequest => "inference.bad_request",
+            InferenceFailure.ContextTooLong => "inference.context_too_long",
+            InferenceFailure.ModelNotFound => "inference.model_not_found",
+            InferenceFailure.Forbidden => "inference.not_allowed",
+            InferenceFailure.BudgetExhausted => "inference.budget_exhausted",
+            InferenceFailure.QueueFull => "inference.queue_full",
+            InferenceFailure.Unavailable => exception.Failure == ModelServerFailure.Unreachable ? "inference.gateway_away" : "inference.unavailable",
+            InferenceFailure.DeadlineExceeded => "inference.deadline_exceeded",
+            _ => "inference.server_failed",
+        };
+        return new InferenceException(failure, code, exception.Said ?? exception.Message, exception)
+        {
+            // A call with the same key that still runs will have ended by then, or be asked for again.
+            RetryAfter = exception.Status == 409 ? Patience : exception.RetryAfter,
+        };
     }
 }

@@ -71,7 +71,8 @@ internal sealed class Selection(CallContext context, CallNeeds needs, (string Se
             _fit.RemoveAll(c => c.IsScripted);
         }
 
-        var ordered = _fit
+        // Most calls have one candidate.
+        var ordered = _fit.Count == 1 ? _fit : _fit
             .OrderBy(Step)
             .ThenByDescending(c => c.Server.Server.IsLocal)
             .ThenByDescending(IsCached)

@@ -47,6 +47,9 @@ public static partial class GenAITelemetry
 
     private static readonly Histogram<double> Duration = Seconds("gen_ai.client.operation.duration", "Time a call took, queue included.");
     private static readonly Histogram<double> FirstChunk = Seconds("gen_ai.client.operation.time_to_first_chunk", "From the call to its first token.");
+    private static readonly Histogram<double> EachChunk = Meter.CreateHistogram(
+        "gen_ai.client.operation.time_per_output_chunk", "s", "Time for each token after the first one.", null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] });
     private static readonly Histogram<long> TokenUsage = Meter.CreateHistogram(
         "gen_ai.client.token.usage", "{token}", "Tokens of a call.", null,
         new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864] });
@@ -155,7 +158,12 @@ public static partial class GenAITelemetry
             tags.Add(ErrorType, record.Error);
         Duration.Record(seconds, tags);
         if (record.TimeToFirstToken is { } first)
+        {
             FirstChunk.Record(first.TotalSeconds, tags);
+            if (record.OutputTokens > 1)
+                EachChunk.Record((seconds - first.TotalSeconds) / (record.OutputTokens - 1), tags);
+        }
+
         if (record.Outcome == CallPhase.Completed)
             Answers.Add(1, new KeyValuePair<string, object?>("local", record.IsLocal ? "true" : "false"));
         Count("input", record.InputTokens);
