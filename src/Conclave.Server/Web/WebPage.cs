@@ -94,6 +94,31 @@ public abstract class WebPage : ComponentBase, IDisposable
         });
     }
 
+    /// <summary>Reads again and again until the visitor leaves.</summary>
+    protected void Repeat(TimeProvider clock, TimeSpan interval) => Run(async () =>
+    {
+        using var timer = new PeriodicTimer(interval, clock);
+        while (await timer.WaitForNextTickAsync(Leaving))
+            Refresh();
+    });
+
+    /// <summary>Does something beside the page until it is done or the visitor leaves; what goes wrong stops the page as if it had happened in it.</summary>
+    protected void Run(Func<Task> act) => _ = Task.Run(async () =>
+    {
+        try
+        {
+            await act();
+        }
+        catch (OperationCanceledException)
+        {
+            // The visitor has left, or nobody looks at it any more.
+        }
+        catch (Exception exception)
+        {
+            await DispatchExceptionAsync(exception);
+        }
+    }, CancellationToken.None);
+
     /// <inheritdoc/>
     protected sealed override async Task OnInitializedAsync()
     {

@@ -1,0 +1,265 @@
+using System.Text;
+using Conclave.Agents;
+using Conclave.Agents.Approvals;
+using Conclave.Agents.Turns;
+using Conclave.Inference.Streaming;
+using Conclave.Server.Accounts;
+using Conclave.Server.Hosting;
+using Microsoft.AspNetCore.Components;
+
+namespace Conclave.Server.Web.Agents;
+
+/// <summary>An agent: how it stands, what it does while it does it, and a conversation with it.</summary>
+public sealed partial class AgentPage
+{
+    private const int MostTurns = 30;
+    private const int MostEvents = 500;
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DrawInterval = TimeSpan.FromMilliseconds(80);
+
+    private readonly Dictionary<string, List<TurnStep>> _steps = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _lastEvents = new(StringComparer.Ordinal);
+    private readonly StringBuilder _text = new();
+    private Agent? _agent;
+    private IReadOnlyList<Conversation> _conversations = [];
+    private IReadOnlyList<Turn> _turns = [];
+    private IReadOnlyList<Turn> _latest = [];
+    private IReadOnlyList<Approval> _waiting = [];
+    private List<AgentEvent> _life = [];
+    private CancellationTokenSource? _listening;
+    private IDisposable? _watchingApprovals;
+    private string? _conversation;
+    private bool _isChosen;
+    private string? _streamed;
+    private string _stream = "";
+    private string _message = "";
+    private string? _problem;
+    private bool _isBusy;
+    private long _lastLife;
+    private string? _watched;
+
+    /// <summary>Id of the agent.</summary>
+    [Parameter]
+    public string Id { get; set; } = "";
+
+    [Inject]
+    private AgentStore Agents { get; set; } = null!;
+
+    [Inject]
+    private TurnStore Turns { get; set; } = null!;
+
+    [Inject]
+    private TurnStarter Starter { get; set; } = null!;
+
+    [Inject]
+    private TokenStreams Tokens { get; set; } = null!;
+
+    [Inject]
+    private ApprovalStore Approvals { get; set; } = null!;
+
+    [Inject]
+    private ApprovalWatch ApprovalWatch { get; set; } = null!;
+
+    [Inject]
+    private ServerRuntime Server { get; set; } = null!;
+
+    [Inject]
+    private TimeProvider Clock { get; set; } = null!;
+
+    private bool IsTurnUnderWay => _turns.Any(t => !t.IsEnded);
+
+    /// <summary>States to which somebody may take the agent now.</summary>
+    private IEnumerable<AgentState> Ways => new[] { AgentState.Active, AgentState.Paused, AgentState.Maintenance }
+        .Where(to => AgentLifecycle.From(to).Contains(_agent!.State) && !(to == AgentState.Active && _agent.State == AgentState.Working));
+
+    /// <inheritdoc/>
+    protected override void Begin()
+    {
+        Server.Runtime.Watch.Changed += Changed;
+        _watchingApprovals = ApprovalWatch.Look(Tenant, _ => Refresh());
+        // What nobody told of is found by a look now and then.
+        Repeat(Clock, LookInterval);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ReadAsync(CancellationToken cancellationToken)
+    {
+        if (!May(Permissions.ReadAgents) || await Agents.FindAsync(Tenant, Id, cancellationToken) is not { } agent)
+            return;
+        if (_watched is null)
+        {
+            _watched = TurnCommits.WatchKey(agent.Id);
+            await Server.Runtime.Watch.WatchAsync(Tenant, _watched, cancellationToken);
+        }
+
+        _conversations = await Turns.ListConversationsAsync(Tenant, agent.Id, 50, cancellationToken);
+        // The visitor's own last one, until another one is chosen.
+        if (!_isChosen)
+            _conversation = _conversations.FirstOrDefault(c => c.Owner == Me.Name)?.Id;
+        _latest = await Turns.ListAsync(Tenant, agent.Id, null, null, 8, cancellationToken);
+        _turns = _conversation is null ? [] : [.. (await Turns.ListAsync(Tenant, agent.Id, _conversation, null, MostTurns, cancellationToken)).Reverse()];
+        foreach (var turn in _turns)
+            await ReadStepsAsync(agent, turn, cancellationToken);
+        _waiting = May(Permissions.ReadApprovals)
+            ? await Approvals.ListAsync(Tenant, new ApprovalFilter { AgentId = agent.Id, Status = ApprovalStatus.Pending }, null, 20, cancellationToken)
+            : [];
+        await ReadLifeAsync(agent, cancellationToken);
+        _agent = agent;
+        Listen(_turns.LastOrDefault(t => !t.IsEnded)?.Id);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (Server is not null && _watchingApprovals is not null)
+            Server.Runtime.Watch.Changed -= Changed;
+        if (_watched is not null)
+            Server!.Runtime.Watch.Unwatch(Tenant, _watched);
+        _watched = null;
+        _watchingApprovals?.Dispose();
+        _listening?.Cancel();
+        _listening?.Dispose();
+        _listening = null;
+        base.Dispose(disposing);
+    }
+
+    private void Changed(string tenant, string key)
+    {
+        if (tenant == Tenant && key == _watched)
+            Refresh();
+    }
+
+    private async Task ReadStepsAsync(Agent agent, Turn turn, CancellationToken cancellationToken)
+    {
+        var steps = _steps.TryGetValue(turn.Id, out var known) ? known : _steps[turn.Id] = [];
+        var events = await Turns.ReadEventsAsync(Tenant, agent.Id, turn.Id, _lastEvents.GetValueOrDefault(turn.Id), MostEvents, cancellationToken);
+        foreach (var happened in events)
+        {
+            _lastEvents[turn.Id] = happened.Id;
+            if (TurnStep.Of(happened) is { } step)
+                steps.Add(step);
+            // What came in pieces is whole now.
+            if (happened.Type == "model.completed" && turn.Id == _streamed)
+                _stream = "";
+        }
+    }
+
+    private async Task ReadLifeAsync(Agent agent, CancellationToken cancellationToken)
+    {
+        var last = await Turns.LastEventAsync(Tenant, agent.Id, cancellationToken);
+        if (_lastLife == 0)
+            _lastLife = Math.Max(0, last - MostEvents);
+        var events = await Turns.ReadEventsAsync(Tenant, agent.Id, null, _lastLife, MostEvents, cancellationToken);
+        if (events.Count == 0)
+            return;
+        _lastLife = events[^1].Id;
+        _life = [.. _life.Concat(events.Where(e => e.Type.StartsWith("agent.", StringComparison.Ordinal))).DistinctBy(e => e.Id).OrderByDescending(e => e.Id).Take(12)];
+    }
+
+    /// <summary>Listens to what is said in a turn while it is said.</summary>
+    private void Listen(string? turnId)
+    {
+        if (turnId == _streamed)
+            return;
+        _listening?.Cancel();
+        _listening?.Dispose();
+        (_listening, _streamed, _stream) = (null, turnId, "");
+        if (turnId is null || Leaving.IsCancellationRequested)
+            return;
+        _listening = CancellationTokenSource.CreateLinkedTokenSource(Leaving);
+        Run(() => ListenAsync(turnId, _listening.Token));
+    }
+
+    private async Task ListenAsync(string turnId, CancellationToken cancellationToken)
+    {
+        using var subscription = await Tokens.SubscribeAsync(Tenant, turnId, cancellationToken);
+        while (await subscription.WaitAsync(cancellationToken))
+        {
+            lock (_text)
+            {
+                while (subscription.TryRead(out var piece))
+                {
+                    if (piece.Kind == TokenPieceKind.Begin)
+                        _text.Clear();
+                    else if (piece.Kind == TokenPieceKind.Text)
+                        _text.Append(piece.Text);
+                }
+            }
+
+            await InvokeAsync(() =>
+            {
+                if (turnId != _streamed)
+                    return;
+                lock (_text)
+                    _stream = _text.ToString();
+                StateHasChanged();
+            });
+            // As often as an eye can follow.
+            await Task.Delay(DrawInterval, Clock, cancellationToken);
+        }
+    }
+
+    private async Task ChooseAsync(string? conversation)
+    {
+        (_isChosen, _conversation) = (true, string.IsNullOrEmpty(conversation) ? null : conversation);
+        await LoadAsync();
+    }
+
+    private Task SendAsync() => DoAsync(Permissions.ExecuteAgents, async () =>
+    {
+        var message = _message.Replace("\0", "", StringComparison.Ordinal).Trim();
+        if (message.Length == 0)
+            return;
+        var (_, conversation) = await Starter.StartAsync(Tenant, _agent!.Id, new TurnRequest(message, Me.Name) { ConversationId = _conversation }, Leaving);
+        (_isChosen, _conversation, _message) = (true, conversation, "");
+    });
+
+    private Task CancelAsync(Turn turn) => DoAsync(
+        Permissions.ExecuteAgents, () => Server.Runtime.Operations.CancelAsync(Tenant, turn.Id, Me.Name, "The turn was cancelled.", Leaving));
+
+    private Task GoAsync(AgentState to) => DoAsync(
+        Permissions.WriteAgents, () => Agents.TransitionAsync(Tenant, _agent!.Id, to, Me.Name, null, Leaving));
+
+    private async Task DoAsync(string permission, Func<Task> act)
+    {
+        // The page may be older than the right.
+        if (_isBusy || !May(permission))
+            return;
+        (_isBusy, _problem) = (true, null);
+        try
+        {
+            await act();
+        }
+        catch (AgentException refused)
+        {
+            _problem = refused.Message;
+        }
+        catch (Exception exception) when (exception is Npgsql.NpgsqlException or TimeoutException)
+        {
+            _problem = "The database did not answer. Try again.";
+        }
+        finally
+        {
+            _isBusy = false;
+            await LoadAsync();
+        }
+    }
+
+    private static string LabelOf(AgentState to) => to switch
+    {
+        AgentState.Active => "Take messages",
+        AgentState.Paused => "Pause",
+        _ => "Maintenance",
+    };
+
+    private static string Describe(AgentEvent happened)
+    {
+        var data = happened.Data;
+        if (happened.Type != "agent.state")
+            return happened.Type;
+        var reason = Text("reason") is { Length: > 0 } said ? $": {said}" : "";
+        return $"{Text("from")} → {Text("to")}{(Text("actor") is { Length: > 0 } actor ? $" by {actor}" : "")}{reason}";
+
+        string? Text(string name) => data.TryGetProperty(name, out var value) && value.ValueKind == System.Text.Json.JsonValueKind.String ? value.GetString() : null;
+    }
+}

@@ -1,0 +1,138 @@
+using System.Text.Json;
+using Conclave.EndToEnd.Accounts;
+using Conclave.EndToEnd.Agents;
+using Conclave.Tests.Inference.Doubles;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace Conclave.EndToEnd.Browser;
+
+/// <summary>People who talk to agents and see what they do.</summary>
+public sealed class AgentPageTests : IAsyncLifetime
+{
+    private readonly OpenAIDouble _model = new();
+    private ServerProcess _server = null!;
+    private IPlaywright _playwright = null!;
+    private IBrowser _browser = null!;
+
+    public async Task InitializeAsync()
+    {
+        Assertions.SetDefaultExpectTimeout(45_000);
+        _model.Models.Clear();
+        _model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
+        await _model.StartAsync();
+        _server = await ServerProcess.StartAsync(null, [.. AgentServer.Settings(_model), "Accounts:AttemptsPerMinute=100000"]);
+        await AgentServer.UntilModelAsync(_server);
+        using var browser = new Accounts.Browser(_server);
+        var token = await AccountServer.SetupTokenAsync(_server);
+        (await browser.SubmitAsync($"/setup?token={token}", "/setup", ("token", token), ("userName", "root"), ("password", AccountServer.Password), ("again", AccountServer.Password))).Is(302);
+        foreach (var role in (string[])["operator", "viewer"])
+            (await _server.CallAsync("POST /elsa/api/identity/users", $$"""{"name":"{{role}}","password":"{{AccountServer.Password}}","roles":["{{role}}"]}""")).Is(200);
+        _playwright = await Playwright.CreateAsync();
+        _browser = await Chromium.LaunchAsync(_playwright);
+    }
+
+    public async Task DisposeAsync()
+    {
+        if (_browser is not null)
+            await _browser.DisposeAsync();
+        _playwright?.Dispose();
+        await _server.DisposeAsync();
+        await _model.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Operator_TalksToAnAgent_AndSeesTheAnswerComeAndWhatItTook()
+    {
+        await _server.PostAsync("/api/agents", """{"name":"Desk","configuration":{"model":"brain","description":"Answers customers.","systemPrompt":"You are the desk."}}""");
+        var canEnd = new TaskCompletionSource();
+        _model.Answer = request => DoubleAnswer.Say($"You said: {request.LastText}. This answer comes in pieces, one after the other.") with { Hold = canEnd.Task, HoldAfter = 6 };
+        await VisitAsync("operator", 1280, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).WaitForAsync();
+            await person.ShootAsync("agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).ClickAsync();
+            await page.GetByPlaceholder("Say something to Desk").FillAsync("Where is my parcel?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+
+            await Expect(page.Locator(".coming")).ToContainTextAsync("You said");
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("working");
+            await person.ShootAsync("while it answers");
+            canEnd.SetResult();
+            await Expect(page.Locator(".agent-said:not(.coming)")).ToContainTextAsync("one after the other.");
+            await Expect(page.Locator(".turn-facts")).ToContainTextAsync("1 model call");
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("active");
+            await person.ShootAsync("answered");
+
+            await page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("paused");
+            await page.GetByPlaceholder("Say something to Desk").FillAsync("And now?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+            await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("paused");
+            await person.ShootAsync("paused");
+        });
+        await VisitAsync("viewer", 420, async person =>
+        {
+            await person.Page.GotoAsync("/app/agents/Desk");
+            await person.Page.GetByText("What it is").WaitForAsync();
+            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Send" })).ToHaveCountAsync(0);
+            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Take messages" })).ToHaveCountAsync(0);
+            await person.ShootAsync("viewer on a phone");
+        });
+    }
+
+    [Fact]
+    public async Task Turn_ThatWaitsForAnApproval_IsSeenAndDecidedByAnother()
+    {
+        await _server.PublishAsync("careful", $$"""
+            { "inputs": [ { "name": "AgentId", "type": "String" } ],
+              "root": { "id": "seq", "type": "Elsa.Sequence", "version": 1, "activities": [
+                { "id": "ask", "type": "Conclave.Agents.AwaitApproval", "version": 1, "title": "Refund 120 EUR", "action": { "typeName": "Object", "expression": { "type": "Object", "value": {{JsonSerializer.Serialize("""{"tool":"refund","arguments":{"amount":120}}""")}} } } },
+                { "id": "answer", "type": "Conclave.Agents.StreamReply", "version": 1, "text": "The money is on its way." } ] } }
+            """);
+        var agent = await _server.PostAsync("/api/agents", """{"name":"Careful","configuration":{"model":"brain","behaviour":"careful"}}""");
+        await VisitAsync("root", 1280, asks => VisitAsync("operator", 1280, async decides =>
+        {
+            await asks.Page.GotoAsync($"/app/agents/{agent.GetProperty("id").GetString()}");
+            await asks.Page.GetByPlaceholder("Say something to Careful").FillAsync("I want my money back.");
+            await asks.Page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+            await asks.Page.GetByText("Asked: Refund 120 EUR").WaitForAsync();
+            await asks.ShootAsync("waits");
+
+            // Not the one for whom it is asked.
+            await asks.Page.GetByRole(AriaRole.Link, new() { Name = "Decide" }).ClickAsync();
+            await asks.Page.GetByText("It is asked for on your behalf").WaitForAsync();
+            await decides.Page.GotoAsync("/app/inbox");
+            await decides.Page.GetByRole(AriaRole.Link, new() { Name = "Refund 120 EUR" }).ClickAsync();
+            await Expect(decides.Page.Locator(".panel header")).ToContainTextAsync("asked by Careful for root");
+            await decides.Page.GetByRole(AriaRole.Button, new() { Name = "Approve", Exact = true }).ClickAsync();
+            await decides.Page.GetByText("Approved by operator").WaitForAsync();
+
+            await asks.Page.GoBackAsync();
+            await asks.Page.GetByText("The money is on its way.").First.WaitForAsync();
+            await Expect(asks.Page.Locator(".steps")).ToContainTextAsync("Refund 120 EUR: approved by operator");
+            await asks.ShootAsync("answered");
+        }, "decides"));
+    }
+
+    private async Task VisitAsync(string who, int width, Func<Visitor, Task> story, string part = "", [System.Runtime.CompilerServices.CallerMemberName] string test = "")
+    {
+        await using var context = await _browser.NewContextAsync(new() { BaseURL = _server.Http.BaseAddress!.ToString(), ViewportSize = new() { Width = width, Height = 860 } });
+        context.SetDefaultTimeout(45_000);
+        var watcher = await Watcher.WatchAsync(context);
+        var visitor = new Visitor(await context.NewPageAsync(), watcher, _server, Path.Combine(BrowserServer.ScreenshotFolder, $"{test}{part}"));
+        await Visitor.SignInAsync(visitor.Page, who);
+        try
+        {
+            await story(visitor);
+            watcher.AssertClean();
+        }
+        catch (Exception e)
+        {
+            await visitor.ShootAsync("failed");
+            throw new Xunit.Sdk.XunitException($"{e.Message}\nSeen: {string.Join('\n', watcher.Problems)}\nScreenshots: {visitor.Folder}", e);
+        }
+    }
+}
