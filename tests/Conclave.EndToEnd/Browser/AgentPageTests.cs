@@ -42,48 +42,6 @@ public sealed class AgentPageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Operator_TalksToAnAgent_AndSeesTheAnswerComeAndWhatItTook()
-    {
-        await _server.PostAsync("/api/agents", """{"name":"Desk","configuration":{"model":"brain","description":"Answers customers.","systemPrompt":"You are the desk."}}""");
-        var canEnd = new TaskCompletionSource();
-        _model.Answer = request => DoubleAnswer.Say($"You said: {request.LastText}. This answer comes in pieces, one after the other.") with { Hold = canEnd.Task, HoldAfter = 6 };
-        await VisitAsync("operator", 1280, async person =>
-        {
-            var page = person.Page;
-            await page.GotoAsync("/app/agents");
-            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).WaitForAsync();
-            await person.ShootAsync("agents");
-            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).ClickAsync();
-            await page.GetByPlaceholder("Say something to Desk").FillAsync("Where is my parcel?");
-            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
-
-            await Expect(page.Locator(".coming")).ToContainTextAsync("You said");
-            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("working");
-            await person.ShootAsync("while it answers");
-            canEnd.SetResult();
-            await Expect(page.Locator(".agent-said:not(.coming)")).ToContainTextAsync("one after the other.");
-            await Expect(page.Locator(".turn-facts")).ToContainTextAsync("1 model call");
-            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("active");
-            await person.ShootAsync("answered");
-
-            await page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
-            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("paused");
-            await page.GetByPlaceholder("Say something to Desk").FillAsync("And now?");
-            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
-            await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("paused");
-            await person.ShootAsync("paused");
-        });
-        await VisitAsync("viewer", 420, async person =>
-        {
-            await person.Page.GotoAsync("/app/agents/Desk");
-            await person.Page.GetByText("What it is").WaitForAsync();
-            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Send" })).ToHaveCountAsync(0);
-            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Take messages" })).ToHaveCountAsync(0);
-            await person.ShootAsync("viewer on a phone");
-        });
-    }
-
-    [Fact]
     public async Task Turn_ThatWaitsForAnApproval_IsSeenAndDecidedByAnother()
     {
         await _server.PublishAsync("careful", $$"""
@@ -106,7 +64,7 @@ public sealed class AgentPageTests : IAsyncLifetime
             await asks.Page.GetByText("It is asked for on your behalf").WaitForAsync();
             await decides.Page.GotoAsync("/app/inbox");
             await decides.Page.GetByRole(AriaRole.Link, new() { Name = "Refund 120 EUR" }).ClickAsync();
-            await Expect(decides.Page.Locator(".panel header")).ToContainTextAsync("asked by Careful for root");
+            await Expect(decides.Page.Locator(".panel header")).ToHaveTextAsync(new System.Text.RegularExpressions.Regex("asked by Careful.*for root"));
             await decides.Page.GetByRole(AriaRole.Button, new() { Name = "Approve", Exact = true }).ClickAsync();
             await decides.Page.GetByText("Approved by operator").WaitForAsync();
 
@@ -132,7 +90,7 @@ public sealed class AgentPageTests : IAsyncLifetime
         catch (Exception e)
         {
             await visitor.ShootAsync("failed");
-            throw new Xunit.Sdk.XunitException($"{e.Message}\nSeen: {string.Join('\n', watcher.Problems)}\nScreenshots: {visitor.Folder}", e);
+            throw new Xunit.Sdk.XunitException($"{e.Message}\nSeen: {string.Join('\n', watcher.Problems)}\nScreenshots: {visitor.Folder}\n{string.Join('\n', _server.Output.Where(l => l.Contains("\"Error\"", StringComparison.Ordinal)).Take(3))}", e);
         }
     }
 }

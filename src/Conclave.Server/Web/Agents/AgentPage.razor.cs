@@ -256,7 +256,7 @@ public sealed partial class AgentPage
     {
         var data = happened.Data;
         if (happened.Type != "agent.state")
-            return happened.Type;
+            return $"{happened.Type["agent.".Length..]}{(Text("actor") is { Length: > 0 } who ? $" by {who}" : "")}";
         var reason = Text("reason") is { Length: > 0 } said ? $": {said}" : "";
         return $"{Text("from")} → {Text("to")}{(Text("actor") is { Length: > 0 } actor ? $" by {actor}" : "")}{reason}";
 
