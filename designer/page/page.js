@@ -15,6 +15,9 @@ let showing = 0;
 // Once this one is defined, all are.
 const lastElement = 'elsa-workflow-definition-editor';
 
+// Monaco comes in parts, and Studio's editor makes editors of it as soon as it is shown: without it Studio stops with an error.
+const textEditors = new Promise((resolve, reject) => require(['vs/editor/editor.main'], resolve, reject));
+
 // A Blazor element that leaves the page is disposed of after a second; another one before that would find its overlays taken.
 const DisposeMilliseconds = 1200;
 
@@ -109,7 +112,11 @@ async function show(create) {
     await new Promise(resolve => setTimeout(resolve, DisposeMilliseconds));
   }
   // What is set on an element before Studio has defined it is lost, its callbacks too.
-  await customElements.whenDefined(lastElement);
+  try {
+    await Promise.all([customElements.whenDefined(lastElement), textEditors]);
+  } catch {
+    return showMessage('A part of the designer could not be loaded. Load the page again.', true);
+  }
   // Only the last of several that were asked for meanwhile.
   if (turn !== showing) return;
   if (await isOutdated) location.reload();

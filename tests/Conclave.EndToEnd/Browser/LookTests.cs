@@ -106,4 +106,21 @@ public sealed class LookTests(BrowserServer browser)
 
     private static Task<string> StyleOfAsync(ILocator place, string property) =>
         place.EvaluateAsync<string>("(element, property) => getComputedStyle(element)[property]", property);
+
+    [Fact]
+    public async Task Editor_WhenTheTextEditorComesLast_WaitsForIt()
+    {
+        var name = Drawings.NewName();
+        var id = await browser.Server.DrawAsync(name, [Write("first", "one")]);
+        await browser.VisitAsync("author", async person =>
+        {
+            await person.Page.RouteAsync("**/vs/editor.api-*.js", async route =>
+            {
+                await person.Page.WaitForFunctionAsync("() => customElements.get('elsa-workflow-definition-editor')");
+                await route.ContinueAsync();
+            });
+            await person.OpenEditorAsync(id);
+            await person.Editor.Node("first").WaitForAsync();
+        });
+    }
 }
