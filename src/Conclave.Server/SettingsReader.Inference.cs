@@ -81,8 +81,21 @@ internal sealed partial class SettingsReader
             Heartbeat = Span("Inference:Heartbeat", normal.Heartbeat, TimeSpan.FromMilliseconds(200), TimeSpan.FromMinutes(1)),
             DiscoverOllama = Flag("Inference:DiscoverOllama", normal.DiscoverOllama),
             OllamaAddress = OllamaAddress(normal.OllamaAddress),
-            Servers = [.. configuration.GetSection("Inference:Servers").GetChildren().Select(ModelServer).OfType<ConfiguredServer>()],
+            Servers = [.. configuration.GetSection("Inference:Servers").GetChildren().Select(ModelServer).OfType<ConfiguredServer>(), .. Script()],
         };
+    }
+
+    /// <summary>The script that answers where no model server can: for a first start. Real servers go before it by themselves.</summary>
+    private IEnumerable<ConfiguredServer> Script()
+    {
+        const string Key = "Inference:Script";
+        var file = Text(Key) ?? (WorkflowsFolder() is { } workflows && Path.Combine(workflows, "models", "scripted.yaml") is var shipped && File.Exists(shipped) ? shipped : "none");
+        if (file.Equals("none", StringComparison.OrdinalIgnoreCase))
+            yield break;
+        if (!File.Exists(file))
+            _problems.Add($"{Key}: there is no file '{file}'. Write 'none' for no script.");
+        else
+            yield return new ConfiguredServer(new ModelServer { Id = "", Name = "scripted", Provider = "scripted", Address = new Uri(Path.GetFullPath(file)), IsLocal = true }, null);
     }
 
     private ConfiguredServer? ModelServer(IConfigurationSection section)
