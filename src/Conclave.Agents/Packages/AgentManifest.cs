@@ -61,6 +61,9 @@ public sealed record AgentManifest
     /// <summary>What it may do with a tool.</summary>
     public IReadOnlyDictionary<string, ToolMode> Permissions { get; set; } = new Dictionary<string, ToolMode>();
 
+    /// <summary>What it may do by the arguments of a tool.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<ToolRule>> Rules { get; set; } = new Dictionary<string, IReadOnlyList<ToolRule>>();
+
     /// <summary>What it may spend; null for no limit of its own.</summary>
     public AgentBudget? Budget { get; set; }
 
@@ -99,6 +102,7 @@ public sealed record AgentManifest
             SystemPrompt = SystemPrompt.Trim(),
             Tools = [.. Tools.Concat(ownTools).Select(Full).Distinct()],
             Permissions = Permissions.ToDictionary(p => Full(p.Key), p => p.Value),
+            Rules = Rules.ToDictionary(r => Full(r.Key), r => r.Value),
             Budget = Budget,
             Channels = Channels,
             Behaviour = ownBehaviours.Contains(Behaviour.Definition) ? BehaviourId(Behaviour.Definition) : Behaviour.Definition,
