@@ -52,13 +52,10 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
     private const int MostKnownMakeups = 10_000;
 
     private readonly ConcurrentDictionary<(string Tenant, string Hash), bool> _stored = [];
-    private readonly ConcurrentDictionary<(string Tenant, string AgentId, int Version, string Behaviour, long Tools, string? Mood), AgentMakeup> _made = [];
+    private readonly ConcurrentDictionary<(string Tenant, string AgentId, int Version, string Behaviour, string? Mood, string? Package, string Tools), (string Json, string Hash)> _made = [];
 
     /// <summary>The hash of a tool's definition, by tenant and name; null for a tool that is not there.</summary>
     public Func<string, string, string?> ToolHash { get; init; } = static (_, _) => null;
-
-    /// <summary>Changes whenever a tool of the tenant changes, so that make-ups are made anew.</summary>
-    public Func<string, long> ToolRevision { get; init; } = static _ => 0;
 
     /// <summary>The package that an agent of a template stands on, with its hash; null for none.</summary>
     public Func<string, string, string?> PackageOf { get; init; } = static (_, _) => null;
@@ -137,29 +134,30 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         return await workflows.GetGraphAsync(stored.Definition.Id, cancellationToken);
     }
 
-    private AgentMakeup Makeup(Agent agent, WorkflowGraph graph)
+    /// <summary>What the agent is made of now. Making and hashing it costs more than seeing that nothing has changed.</summary>
+    private (string Json, string Hash) Makeup(Agent agent, WorkflowGraph graph)
     {
         var definition = graph.Definition;
+        var package = agent.Template is { } template ? PackageOf(agent.Tenant, template) ?? template : null;
+        var tools = agent.Configuration.Tools.Select(name => (Name: name, Hash: ToolHash(agent.Tenant, name))).Where(t => t.Hash is not null).ToArray();
         if (_made.Count > MostKnownMakeups)
             _made.Clear();
-        return _made.GetOrAdd((agent.Tenant, agent.Id, agent.Version, definition.Id, ToolRevision(agent.Tenant), agent.Configuration.Mood), _ => new AgentMakeup
+        var key = (agent.Tenant, agent.Id, agent.Version, definition.Id, agent.Configuration.Mood, package, string.Join(' ', tools.Select(t => t.Hash)));
+        return _made.GetOrAdd(key, _ => new AgentMakeup
         {
             AgentId = agent.Id,
             AgentName = agent.Name,
-            Package = agent.Template is { } template ? PackageOf(agent.Tenant, template) ?? template : null,
+            Package = package,
             Configuration = agent.Configuration,
             BehaviourVersionId = definition.Id,
             BehaviourHash = Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(definition.Root.GetRawText()))),
-            Tools = agent.Configuration.Tools
-                .Select(name => (Name: name, Hash: ToolHash(agent.Tenant, name)))
-                .Where(t => t.Hash is not null)
-                .ToDictionary(t => t.Name, t => t.Hash!),
-        });
+            Tools = tools.DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => t.Hash!),
+        }.Canonical());
     }
 
-    private async ValueTask<string> StoreAsync(string tenant, AgentMakeup makeup, CancellationToken cancellationToken)
+    private async ValueTask<string> StoreAsync(string tenant, (string Json, string Hash) makeup, CancellationToken cancellationToken)
     {
-        var (json, hash) = makeup.Canonical();
+        var (json, hash) = makeup;
         if (_stored.ContainsKey((tenant, hash)))
             return hash;
         await using var command = database.CreateCommand(

@@ -1,5 +1,6 @@
 using Conclave.Agents;
 using Conclave.Agents.Activities;
+using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
 using Conclave.Server.Hosting;
 
@@ -21,6 +22,7 @@ internal static class AgentServices
             return new TurnStarter(
                 provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>())
             {
+                ToolHash = (tenant, name) => provider.GetRequiredService<ToolRegistry>().Find(tenant, name)?.Hash,
                 PackageOf = (tenant, template) => provider.GetRequiredService<PackageRole>().Packages.Find(tenant, template) is { Current: { } current } ? $"{template}@{current.Hash}" : null,
                 LostPackage = provider.GetRequiredService<PackageRole>().Packages.WhyLost,
                 MoodOf = provider.GetRequiredService<PackageRole>().Moods.OfAsync,
