@@ -36,6 +36,7 @@ public sealed partial class ToolServices : IAsyncDisposable
     private readonly HomeAssistant? _home;
     private readonly SqlQuery _sql;
     private readonly LogicServices _logic;
+    private int _isDisposed;
 
     /// <summary>Puts the services together; <see cref="StartAsync"/> begins.</summary>
     /// <param name="setup">Settings and what is shared with the rest of the server.</param>
@@ -145,6 +146,9 @@ public sealed partial class ToolServices : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        // By the server in its order, and by whoever made it.
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+            return;
         await _stop.CancelAsync();
         await Task.WhenAll(_tasks);
         await Sessions.DisposeAsync();
