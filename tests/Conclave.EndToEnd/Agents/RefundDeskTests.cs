@@ -75,7 +75,7 @@ public sealed class RefundDeskTests : IAsyncLifetime
         Assert.Equal(
             ["turn.started", "model.completed", "tool.completed", "model.completed", "tool.requested", "approval.requested", "approval.decided", "tool.completed", "model.completed", "turn.completed"],
             events.Select(e => e.Event).Where(e => e is not ("agent.state" or "turn.waiting" or "turn.resumed" or "token")));
-        var runs = (await _server.GetAsync("/api/tools/runs?tool=issue-refund")).GetProperty("items").EnumerateArray().ToList();
+        var runs = (await _server.GetAsync("/api/tool-runs?tool=issue-refund")).GetProperty("items").EnumerateArray().ToList();
         var run = Assert.Single(runs, r => r.GetProperty("status").GetString() == "completed");
         Assert.Equal(124.5m, run.GetProperty("arguments").GetProperty("amount").GetDecimal());
         Assert.Equal(1, (await _server.GetAsync("/api/instances?definitionId=issue-refund")).GetProperty("items").GetArrayLength());
