@@ -1,4 +1,5 @@
 using Conclave.Server;
+using Conclave.Server.OpenApi;
 
 if (ServerCommandLine.Parse(args, out var settings) is { } exitCode)
     return exitCode;
@@ -14,5 +15,14 @@ catch (ServerOptionsException exception)
     return 1;
 }
 
-await ServerApplication.Build(builder, options).RunAsync();
+var app = ServerApplication.Build(builder, options);
+if (app.Configuration[DocumentFile.WriteTo] is { } document)
+{
+    // Starting would do so: without it there are no endpoints to describe.
+    app.UseEndpoints(_ => { });
+    await DocumentFile.WriteAsync(app.Services, document, CancellationToken.None);
+    return 0;
+}
+
+await app.RunAsync();
 return Environment.ExitCode;

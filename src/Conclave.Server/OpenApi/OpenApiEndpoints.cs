@@ -1,5 +1,3 @@
-using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
@@ -27,6 +25,7 @@ public static class OpenApiEndpoints
             options.AddDocumentTransformer(DescribedOperations.TransformAsync);
         });
         services.AddSingleton<IApiDescriptionProvider, DescribedEndpoints>();
+        services.AddSingleton<DocumentFile>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter());
@@ -38,13 +37,8 @@ public static class OpenApiEndpoints
     /// <summary>Maps the document. It is made when somebody first asks for it, and kept.</summary>
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        MadeDocument? made = null;
-        app.MapGet(Path, async (HttpContext context) =>
-        {
-            // Two who ask at the same time make it twice, which does no harm.
-            made ??= await MakeAsync(context.RequestServices, context.RequestAborted);
-            await SendAsync(context, made);
-        }).RequireAuthorization().Describe("GetOpenApiDocument", "This document", o => o
+        var file = app.Services.GetRequiredService<DocumentFile>();
+        app.MapGet(Path, async (HttpContext context) => await SendAsync(context, await file.ReadAsync(context.RequestAborted))).RequireAuthorization().Describe("GetOpenApiDocument", "This document", o => o
             .Answers<JsonObject>().Answers(304, "It is still what If-None-Match names."));
     }
 
@@ -55,15 +49,6 @@ public static class OpenApiEndpoints
         using var buffer = new MemoryStream();
         await document.SerializeAsJsonAsync(buffer, OpenApiSpecVersion.OpenApi3_1, cancellationToken);
         return buffer.ToArray();
-    }
-
-    private static async Task<MadeDocument> MakeAsync(IServiceProvider services, CancellationToken cancellationToken)
-    {
-        var json = await WriteAsync(services, cancellationToken);
-        using var buffer = new MemoryStream();
-        await using (var brotli = new BrotliStream(buffer, CompressionLevel.Optimal, leaveOpen: true))
-            await brotli.WriteAsync(json, cancellationToken);
-        return new MadeDocument(json, buffer.ToArray(), Convert.ToHexStringLower(SHA256.HashData(json))[..16]);
     }
 
     private static async Task SendAsync(HttpContext context, MadeDocument document)
@@ -87,6 +72,4 @@ public static class OpenApiEndpoints
         response.ContentLength = bytes.Length;
         await response.Body.WriteAsync(bytes, context.RequestAborted);
     }
-
-    private sealed record MadeDocument(byte[] Json, byte[] Brotli, string Hash);
 }
