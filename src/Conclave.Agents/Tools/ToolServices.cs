@@ -72,7 +72,7 @@ public sealed partial class ToolServices : IAsyncDisposable
         _sql = new SqlQuery(_options.Sql);
         _logic = new LogicServices(new ToolMemory(setup.Database, _time, _options.MemoryKilobytes << 10), Workspaces, _http, _home);
         Servers = new McpServerStore(setup.Database, setup.Cipher, _time);
-        Sessions = new McpSessions(Sandbox, Workspaces, _http, _loggers, _time);
+        Sessions = new McpSessions(Sandbox, Workspaces, _http, _time);
         Mcp = new McpTools(Sessions, Servers, Store, _loggers.CreateLogger<McpTools>());
         var builtIns = new BuiltInTools([.. PlainTools.All(_time), .. WorkspaceTools.All(Workspaces), WebFetch.Create(_http, _options.WebHosts), _sql.Tool]);
         Registry.AddKind(builtIns);

@@ -16,7 +16,7 @@ internal static class CrossSite
             return next(context);
         if (context.ModelApi() is { } api)
             return api.RefuseAsync(context, 403, "A browser sent this from another site, or did not say from where. Programs send a key instead of a cookie.");
-        if (request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase))
+        if (request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase) || request.Path.StartsWithSegments("/mcp", StringComparison.OrdinalIgnoreCase))
         {
             return Problems.WriteAsync(context, 403, "request.cross_site",
                 "A browser sent this from another site, or did not say from where. Programs send a key instead of a cookie; a reverse proxy must keep the Host header.");
@@ -28,7 +28,7 @@ internal static class CrossSite
 
     private static bool IsApi(PathString path) =>
         path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase) || path.StartsWithSegments("/elsa", StringComparison.OrdinalIgnoreCase)
-        || path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase);
+        || path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase) || path.StartsWithSegments("/mcp", StringComparison.OrdinalIgnoreCase);
 
     // A WebSocket begins with a GET and can do anything then.
     private static bool IsUnsafe(HttpContext context) =>

@@ -64,7 +64,7 @@ internal static class Refusals
     private static string TextFor(IReadOnlyList<string> anyOf) =>
         $"Your account or key does not have the right {string.Join(" or ", anyOf.Select(p => $"'{p}'"))}. An administrator can give your account a role that has it; a key has no more than its scopes.";
 
-    private static bool IsOwnApi(HttpContext context) => IsBelow(context, "/api");
+    private static bool IsOwnApi(HttpContext context) => IsBelow(context, "/api") || IsBelow(context, "/mcp");
 
     /// <summary>Everything that is neither an API nor for machines is for people.</summary>
     private static bool IsPage(HttpContext context) => !IsOwnApi(context) && !IsBelow(context, "/v1") && !IsBelow(context, "/elsa") && !IsBelow(context, "/metrics");

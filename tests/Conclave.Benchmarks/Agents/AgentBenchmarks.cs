@@ -16,6 +16,10 @@ internal static class AgentBenchmarks
 
     public static async Task RunAsync(Report report, IReadOnlyList<string> only)
     {
+        if (only.Count == 0 || only.Contains("sandbox-start"))
+            await SandboxBenchmark.RunAsync(report);
+        if (only is ["sandbox-start"])
+            return;
         await using var model = new OpenAIDouble { KeepsRequests = false, Answer = Turn(TimeSpan.Zero) };
         model.Models.Clear();
         model.Models.Add(new DoubleModel("brain") { CanCallTools = true });

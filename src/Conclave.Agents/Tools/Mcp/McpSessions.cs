@@ -9,9 +9,12 @@ using ModelContextProtocol.Protocol;
 namespace Conclave.Agents.Tools.Mcp;
 
 /// <summary>Sessions with MCP servers, one for each agent and server, so that what a server keeps for a session no other agent sees. Idle ones are closed.</summary>
-public sealed class McpSessions(SandboxHost sandbox, Workspaces workspaces, OutboundHttp http, ILoggerFactory loggers, TimeProvider time) : IAsyncDisposable
+public sealed class McpSessions(SandboxHost sandbox, Workspaces workspaces, OutboundHttp http, TimeProvider time) : IAsyncDisposable
 {
     private static readonly TimeSpan Idle = TimeSpan.FromMinutes(10);
+
+    // What goes wrong is told where it is asked for, and the client's own log would call it the server's error.
+    private static readonly ILoggerFactory Silent = Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
 
     // A server lives as long as its session; what one call may take the executor limits.
     private static readonly SandboxLimits ServerLimits = new() { Time = TimeSpan.FromDays(1), Cpu = TimeSpan.FromHours(1), MemoryBytes = 1L << 30, Processes = 128 };
@@ -61,7 +64,7 @@ public sealed class McpSessions(SandboxHost sandbox, Workspaces workspaces, Outb
             if (server.IsStdio)
             {
                 process = Start(tenant, agent, server);
-                transport = new StreamClientTransport(process.Input, process.Output, loggers);
+                transport = new StreamClientTransport(process.Input, process.Output, Silent);
             }
             else
             {
@@ -80,10 +83,10 @@ public sealed class McpSessions(SandboxHost sandbox, Workspaces workspaces, Outb
                         Name = server.Name,
                         AdditionalHeaders = Headers(server),
                     },
-                    client, loggers, ownsHttpClient: false);
+                    client, Silent, ownsHttpClient: false);
             }
 
-            var session = await McpClient.CreateAsync(transport, new McpClientOptions { ClientInfo = new Implementation { Name = "conclave", Version = "0.1.0" } }, loggers, cancellationToken);
+            var session = await McpClient.CreateAsync(transport, new McpClientOptions { ClientInfo = new Implementation { Name = "conclave", Version = "0.1.0" } }, Silent, cancellationToken);
             var tools = await session.ListToolsAsync(cancellationToken: cancellationToken);
             return new McpSession(session, process, client, server.UpdatedAt)
             {
