@@ -19,16 +19,11 @@ internal static class AgentServices
         .AddSingleton(provider =>
         {
             var server = provider.GetRequiredService<ServerRuntime>();
-            var tools = provider.GetRequiredService<ToolRegistry>();
-            var revision = 0L;
-            tools.Changed += _ => Interlocked.Increment(ref revision);
             return new TurnStarter(
                 provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>())
             {
                 ToolHash = (tenant, name) => provider.GetRequiredService<ToolRegistry>().Find(tenant, name)?.Hash,
                 PackageOf = (tenant, template) => provider.GetRequiredService<PackageRole>().Packages.Find(tenant, template) is { Current: { } current } ? $"{template}@{current.Hash}" : null,
-                ToolHash = (tenant, name) => tools.Find(tenant, name)?.Hash,
-                ToolRevision = _ => Interlocked.Read(ref revision),
                 LostPackage = provider.GetRequiredService<PackageRole>().Packages.WhyLost,
                 MoodOf = provider.GetRequiredService<PackageRole>().Moods.OfAsync,
             };

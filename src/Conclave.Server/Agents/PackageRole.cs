@@ -11,6 +11,7 @@ internal sealed class PackageRole(ServerOptions options, ILoggerFactory loggers,
 {
     private const string NotStarted = "The packages have not been read yet.";
     private const string Folder = "agents";
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     private AgentPackages? _packages;
     private PackageInstall? _install;
@@ -56,8 +57,17 @@ internal sealed class PackageRole(ServerOptions options, ILoggerFactory loggers,
             return;
         var folder = new PackageFolder(
             new PackageFolderOptions { Folder = Path.Combine(workflows, Folder), Tenant = Tenants.Default }, Install, Packages, database, time, loggers.CreateLogger<PackageFolder>());
-        await folder.TryLookAsync(cancellationToken);
-        _following.Add(UntilStoppedAsync(folder.WatchAsync, stopping));
+        var looked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _following.Add(UntilStoppedAsync(
+            async token =>
+            {
+                await folder.TryLookAsync(token);
+                looked.TrySetResult();
+                await folder.WatchAsync(token);
+            },
+            stopping));
+        // Whoever makes agents as soon as the server is ready finds their packages; a busy machine brings them later, and the server is not kept from its work.
+        await Task.WhenAny(looked.Task, Task.Delay(LongestWait, time, cancellationToken));
     }
 
     /// <summary>Waits until everything has ended; <c>stopping</c> was cancelled before.</summary>

@@ -25,12 +25,15 @@ public sealed class ShippedPackageTests(ScriptPool scripts)
 
     public static TheoryData<string> All => [.. Names];
 
+    /// <summary>The twelve, and those that samples bring.</summary>
+    public static TheoryData<string> Shipped => [.. Directory.EnumerateFiles(Folder, "agent.yaml", SearchOption.AllDirectories).Select(f => Path.GetFileName(Path.GetDirectoryName(f))!)];
+
     [Fact]
     public void Folder_HasTheTwelve() =>
-        Assert.Equal(Names, Directory.EnumerateFiles(Folder, "agent.yaml", SearchOption.AllDirectories).Select(f => Path.GetFileName(Path.GetDirectoryName(f))).Order(StringComparer.Ordinal));
+        Assert.Superset(Names.ToHashSet(), Directory.EnumerateFiles(Folder, "agent.yaml", SearchOption.AllDirectories).Select(f => Path.GetFileName(Path.GetDirectoryName(f))!).ToHashSet());
 
     [Theory]
-    [MemberData(nameof(All))]
+    [MemberData(nameof(Shipped))]
     public async Task Package_PassesTheGatekeeper(string name)
     {
         var report = await ReadAsync(name);
