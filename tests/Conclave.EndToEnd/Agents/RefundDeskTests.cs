@@ -77,7 +77,7 @@ public sealed class RefundDeskTests : IAsyncLifetime
             events.Select(e => e.Event).Where(e => e is not ("agent.state" or "turn.waiting" or "turn.resumed" or "token")));
         var runs = (await _server.GetAsync("/api/tool-runs?tool=issue-refund")).GetProperty("items").EnumerateArray().ToList();
         var run = Assert.Single(runs, r => r.GetProperty("status").GetString() == "completed");
-        Assert.Equal(124.5m, run.GetProperty("arguments").GetProperty("amount").GetDecimal());
+        Assert.Equal(124.5m, JsonElement.Parse(run.GetProperty("arguments").GetString()!).GetProperty("amount").GetDecimal());
         Assert.Equal(1, (await _server.GetAsync("/api/instances?definitionId=issue-refund")).GetProperty("items").GetArrayLength());
     }
 
