@@ -177,6 +177,103 @@ public sealed class AgentApiTests(AgentServer fixture)
     }
 
     [Fact]
+    public async Task Agent_AskedForLikeAModel_AnswersWithATurn()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain","systemPrompt":"You are the desk."}""");
+        Model.Answer = request => DoubleAnswer.Say($"Heard {request.LastText}");
+        var body = $$"""{"model":"agent/{{agent}}","messages":[{"role":"system","content":"Ignored."},{"role":"user","content":"one"},{"role":"assistant","content":"Heard one"},{"role":"user","content":"two"}]""";
+        var whole = await Server.PostAsync("/v1/chat/completions", body + "}");
+        Assert.Equal("Heard two", whole.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal("stop", whole.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
+        Assert.True(whole.GetProperty("usage").GetProperty("total_tokens").GetInt64() > 0);
+        var sent = Model.Requests.Where(r => r.IsChat).Last(r => r.LastText == "two").Body.GetProperty("messages").EnumerateArray().ToList();
+        Assert.Equal(["system", "user", "assistant", "user"], sent.Select(m => m.GetProperty("role").GetString()));
+        Assert.StartsWith("You are the desk.", sent[0].GetProperty("content").GetString(), StringComparison.Ordinal);
+
+        var stream = await Server.Http.PostAsync("/v1/chat/completions", Json(body + ",\"stream\":true}"));
+        var text = await stream.Content.ReadAsStringAsync();
+        Assert.Contains("data: [DONE]", text, StringComparison.Ordinal);
+        Assert.Equal("Heard two", string.Concat(text.Split('\n').Where(l => l.StartsWith("data: {", StringComparison.Ordinal)).Select(l => JsonElement.Parse(l[6..]).GetProperty("choices"))
+            .Where(c => c.GetArrayLength() > 0).Select(c => c[0].GetProperty("delta")).Where(d => d.TryGetProperty("content", out var c) && c.ValueKind == JsonValueKind.String).Select(d => d.GetProperty("content").GetString())));
+        Assert.Equal(2, (await Server.GetAsync($"/api/agents/{agent}/turns")).GetProperty("items").GetArrayLength());
+
+        var none = await Server.Http.PostAsync("/v1/chat/completions", Json("""{"model":"agent/nobody","messages":[{"role":"user","content":"hi"}]}"""));
+        Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+    }
+
+    [Fact]
+    public async Task Behaviours_ThatShip_DoWhatTheySay()
+    {
+        // A plan of two steps, each carried out, and a report.
+        Model.Answer = request => request.Body.GetProperty("messages").GetRawText() switch
+        {
+            _ when request.Body.TryGetProperty("response_format", out _) => DoubleAnswer.Say("""{"goal":"Tea","steps":[{"title":"Boil","instruction":"Boil water."},{"title":"Pour","instruction":"Pour it."}]}"""),
+            var all when all.Contains("Carry out this step", StringComparison.Ordinal) => DoubleAnswer.Say(all.Contains("Pour it.", StringComparison.Ordinal) ? "Poured." : "Boiled."),
+            var all => DoubleAnswer.Say(all.Contains("Boil: Boiled.", StringComparison.Ordinal) && all.Contains("Pour: Poured.", StringComparison.Ordinal) ? "Tea is ready." : "Something is missing."),
+        };
+        var planner = await Server.NewAgentAsync("""{"model":"brain","behaviour":"plan-and-execute"}""");
+        var planned = await Server.AskAsync(planner, "Make tea.");
+        Assert.Equal(("completed", "Tea is ready.", 4), (planned.GetProperty("status").GetString(), planned.GetProperty("answer").GetString(), planned.GetProperty("modelCalls").GetInt32()));
+
+        // Parts of a long text, and the whole of the parts.
+        Model.Answer = request => DoubleAnswer.Say(request.LastText.StartsWith("Summarise this part", StringComparison.Ordinal) ? $"part of {request.LastText.Length}" : $"{request.LastText.Split("Part ").Length - 1} parts");
+        var reader = await Server.NewAgentAsync("""{"model":"brain","behaviour":"summarise-map-reduce"}""");
+        var read = await Server.AskAsync(reader, string.Join("\n\n", Enumerable.Repeat(new string('x', 5_000), 6)));
+        Assert.Equal(("3 parts", 4), (read.GetProperty("answer").GetString(), read.GetProperty("modelCalls").GetInt32()));
+
+        // Data that fits the schema.
+        Model.Answer = _ => DoubleAnswer.Say("""{"summary":"A sale","people":["Ada"],"organisations":[],"dates":["2026-11-26"],"amounts":[{"amount":5,"currency":"EUR"}]}""");
+        var extractor = await Server.NewAgentAsync("""{"model":"brain","behaviour":"structured-extract"}""");
+        var extracted = await Server.AskAsync(extractor, "Ada sold it for 5 euros today.");
+        Assert.Equal("Ada", JsonElement.Parse(extracted.GetProperty("answer").GetString()!).GetProperty("people")[0].GetString());
+
+        // Words say where it belongs; there is no such agent here, so it answers itself.
+        Model.Answer = _ => DoubleAnswer.Say("I see to it myself.");
+        var router = await Server.NewAgentAsync("""{"model":"brain","behaviour":"classifier-router"}""");
+        await Server.Http.PostAsync("/api/agents", Json("""{"name":"apollo","configuration":{"model":"brain","systemPrompt":"You are Apollo."}}"""));
+        Model.Answer = request => DoubleAnswer.Say(request.Body.GetProperty("messages")[0].GetProperty("content").GetString()!.StartsWith("You are Apollo", StringComparison.Ordinal) ? "Apollo speaks." : "Not Apollo.");
+        var routed = await Server.AskAsync(router, "Our database is slow.");
+        Assert.Equal("Apollo speaks.", routed.GetProperty("answer").GetString());
+    }
+
+    [Fact]
+    public async Task SelfCorrection_FailingScript_IsShownToTheCoderAndRunsTheThirdTime()
+    {
+        var scripts = new Queue<string>(["echo half; cat /no/such/file", "exit 3", "echo 42"]);
+        Model.Answer = request => request.Body.TryGetProperty("response_format", out _)
+            ? DoubleAnswer.Say(JsonSerializer.Serialize(new { code = scripts.Dequeue(), explanation = "It prints the answer." }))
+            : DoubleAnswer.Say(request.Body.GetProperty("messages").GetRawText().Contains("42", StringComparison.Ordinal) ? "The answer is 42." : "No answer.");
+        var agent = await Server.NewAgentAsync("""{"model":"brain","behaviour":"react-self-correct","tools":["shell-script"],"permissions":{"shell-script":"allow"}}""");
+        // The coder is asked for as 'code', which is an alias.
+        var turn = await Server.AskAsync(agent, "What is the answer?");
+        Assert.Equal(("completed", "The answer is 42.", 3), (turn.GetProperty("status").GetString(), turn.GetProperty("answer").GetString(), turn.GetProperty("toolCalls").GetInt32()));
+        Assert.Contains(Model.Requests.Where(r => r.IsChat), r => r.Body.GetProperty("messages").GetRawText().Contains("/no/such/file", StringComparison.Ordinal) && r.Body.GetProperty("messages").GetRawText().Contains("What went wrong", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task React_CircleOrLimit_EndsWithAWord()
+    {
+        Model.Answer = _ => new DoubleAnswer { ToolCalls = [("calculator", """{"expression":"1+1"}""")] };
+        var circling = await Server.NewAgentAsync("""{"model":"brain","tools":["calculator"],"limits":{"maxRepeats":3,"maxSteps":50} }""");
+        var stuck = await Server.AskAsync(circling, "Go on.");
+        Assert.Contains("I stop here", stuck.GetProperty("answer").GetString(), StringComparison.Ordinal);
+        Assert.Equal((3, 3), (stuck.GetProperty("modelCalls").GetInt32(), stuck.GetProperty("toolCalls").GetInt32()));
+
+        var number = 0;
+        Model.Answer = _ => new DoubleAnswer { ToolCalls = [("calculator", $$"""{"expression":"1+{{Interlocked.Increment(ref number)}}"}""")] };
+        var busy = await Server.NewAgentAsync("""{"model":"brain","tools":["calculator"],"limits":{"maxSteps":4} }""");
+        var limited = await Server.AskAsync(busy, "Go on.");
+        Assert.Contains("asked its model 4 times", limited.GetProperty("answer").GetString(), StringComparison.Ordinal);
+
+        // A tool that the agent does not have is not run, and the model is told so.
+        Model.Answer = request => request.LastMessage.GetProperty("role").GetString() == "tool" ? DoubleAnswer.Say(request.LastMessage.GetProperty("content").GetString()!) : new DoubleAnswer { ToolCalls = [("shell-script", """{"script":"id"}""")] };
+        var limitedTools = await Server.NewAgentAsync("""{"model":"brain","tools":["calculator"]}""");
+        var denied = await Server.AskAsync(limitedTools, "Run it.");
+        Assert.Contains("not allowed", denied.GetProperty("answer").GetString(), StringComparison.Ordinal);
+        Assert.Equal(0, denied.GetProperty("toolCalls").GetInt32());
+    }
+
+    [Fact]
     public async Task Rights_WithoutThem_NothingIsSeenOrDone()
     {
         using var stranger = new HttpClient { BaseAddress = Server.Http.BaseAddress };

@@ -75,6 +75,41 @@ public sealed class AgentPageTests : IAsyncLifetime
         }, "decides"));
     }
 
+    [Fact]
+    public async Task RefundDesk_PersonPaysAnotherAmount_InTheBrowser()
+    {
+        _model.Answer = Refund;
+        await _server.PostAsync("/api/agents", """{"name":"refund-desk","template":"refund-desk"}""");
+        await VisitAsync("operator", 1280, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/inbox");
+            await person.ShootAsync("nothing-waits");
+            await _server.PostAsync("/workflows/refunds", """{"customer":"Sam Okafor","order":"1002","text":"The office chair of order 1002 arrived with a broken wheel."}""");
+            await page.GetByRole(AriaRole.Link, new() { Name = "refund-desk wants to use issue-refund" }).ClickAsync();
+            await page.GetByRole(AriaRole.Button, new() { Name = "Change the arguments" }).ClickAsync();
+            await page.GetByLabel("Amount").FillAsync("124.5");
+            await person.ShootAsync("changed");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Approve with changes" }).ClickAsync();
+            await page.GetByText("Approved by operator").WaitForAsync();
+
+            await page.GotoAsync("/app/agents");
+            await person.ShootAsync("agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "refund-desk" }).First.ClickAsync();
+            await page.GetByText("We have paid 124.5 euros back.").First.WaitForAsync();
+            await person.ShootAsync("agent");
+        });
+    }
+
+    /// <summary>A model that looks the order up, pays it back whole, and tells what the receipt says.</summary>
+    private static DoubleAnswer Refund(DoubleRequest request)
+    {
+        var results = request.Body.GetProperty("messages").EnumerateArray().Where(m => m.GetProperty("role").GetString() == "tool").Select(m => m.GetProperty("content").GetString()!).ToList();
+        if (results.Count < 2)
+            return new DoubleAnswer { ToolCalls = [results.Count == 0 ? ("order-lookup", """{"orderId":"1002"}""") : ("issue-refund", """{"orderId":"1002","amount":249,"reason":"Broken wheel"}""")] };
+        return DoubleAnswer.Say($"We have paid {(results[1].Contains("124.5", StringComparison.Ordinal) ? "124.5" : "something else than 124.5")} euros back.");
+    }
+
     private async Task VisitAsync(string who, int width, Func<Visitor, Task> story, string part = "", [System.Runtime.CompilerServices.CallerMemberName] string test = "")
     {
         await using var context = await _browser.NewContextAsync(new() { BaseURL = _server.Http.BaseAddress!.ToString(), ViewportSize = new() { Width = width, Height = 860 } });
