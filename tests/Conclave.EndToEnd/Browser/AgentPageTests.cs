@@ -94,8 +94,10 @@ public sealed class AgentPageTests : IAsyncLifetime
             await page.GetByText("Approved by operator").WaitForAsync();
 
             await page.GotoAsync("/app/agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "refund-desk" }).First.WaitForAsync();
             await person.ShootAsync("agents");
             await page.GetByRole(AriaRole.Link, new() { Name = "refund-desk" }).First.ClickAsync();
+            await page.GetByRole(AriaRole.Link, new() { Name = "Complaint of Sam Okafor" }).First.ClickAsync();
             await page.GetByText("We have paid 124.5 euros back.").First.WaitForAsync();
             await person.ShootAsync("agent");
         });
