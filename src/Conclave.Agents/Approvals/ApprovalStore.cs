@@ -40,7 +40,7 @@ public sealed partial class ApprovalStore(NpgsqlDataSource database, TimeProvide
     public required Func<JsonElement, JsonElement, CancellationToken, ValueTask<IReadOnlyList<string>>> Validate { get; init; }
 
     /// <summary>
-    /// Whether an agent may still do what was approved, asked when it is about to: why not, or null when it may. The tools say so; without them nothing is asked.
+    /// Whether an agent may still do what was approved, asked when it is about to: why not, or null when it may. The server asks the tools; null asks nobody.
     /// </summary>
     public Func<ProposedAction, CancellationToken, ValueTask<string?>>? Recheck { get; set; }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Agents.Tools;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -16,7 +17,7 @@ public sealed class AwaitApproval : AskingActivity
     public Input<object> Action { get; set; } = new();
 
     /// <summary>JSON Schema of the arguments.</summary>
-    [Input(Description = "A JSON Schema that changed arguments have to fit.", UIHint = InputUIHints.JsonEditor, DefaultSyntax = "Object", DisplayName = "Schema of the arguments")]
+    [Input(Description = "A JSON Schema that changed arguments have to fit. Empty takes that of the tool.", UIHint = InputUIHints.JsonEditor, DefaultSyntax = "Object", DisplayName = "Schema of the arguments")]
     public Input<JsonElement> ArgumentsSchema { get; set; } = new();
 
     /// <summary>Whether the arguments may be changed.</summary>
@@ -65,7 +66,7 @@ public sealed class AwaitApproval : AskingActivity
             throw Bad($"an approval cannot be valid for {validFor}.");
         Ask(context, action, row =>
         {
-            row["arguments_schema"] = Schema(context.Get(ArgumentsSchema), "schema of the arguments");
+            row["arguments_schema"] = Schema(context.Get(ArgumentsSchema), "schema of the arguments") ?? ToolSchema(context, action);
             row["is_editable"] = context.Get(Editable) && action.TryGetProperty("arguments", out _);
             row["quorum"] = quorum;
             row["denial_is_final"] = context.Get(DenialIsFinal);
@@ -89,6 +90,13 @@ public sealed class AwaitApproval : AskingActivity
 
         context.Complete(outcome);
     }
+
+    /// <summary>What the tool says of its arguments; null when the action is no call of a tool.</summary>
+    private string? ToolSchema(ActivityContext context, JsonElement action) =>
+        action.TryGetProperty("tool", out var name) && name.ValueKind == JsonValueKind.String
+        && context.Engine.FindService<ToolRegistry>()?.Find(context.Host.Tenant, name.GetString()!) is { } tool
+            ? Schema(tool.Definition.Parameters, "schema of the tool")
+            : null;
 
     private JsonElement ActionOf(object? given)
     {

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Conclave.Agents;
+using Conclave.Agents.Actions;
 using Conclave.Agents.Approvals;
 using Conclave.Agents.Tools;
 using Conclave.Server.Accounts;
@@ -28,6 +30,7 @@ internal static class ApprovalServices
             MayDecide = roles => Permissions.Covers(Roles.PermissionsOf(roles), Permissions.DecideApprovals),
             Validate = (schema, value, token) => ValidateAsync(server.Scripts, schema, value, token),
             Enqueued = () => server.Runtime.Signal.Wake(),
+            Recheck = (action, token) => RecheckAsync(provider.GetRequiredService<ToolServices>(), action, token),
             Link = (tenant, id) => Link(provider.GetRequiredService<SignedLinks>(), tenant, id),
         };
     }
@@ -43,6 +46,14 @@ internal static class ApprovalServices
         {
             return [$"its schema cannot be used: {exception.Message}"];
         }
+    }
+
+    private static async ValueTask<string?> RecheckAsync(ToolServices tools, ProposedAction action, CancellationToken cancellationToken)
+    {
+        if (tools.Registry.Find(action.Tenant, action.Tool) is not { } tool)
+            return $"There is no tool '{action.Tool}' any more.";
+        var decision = await tools.Permissions.DecideAsync(action.Tenant, action.AgentId, tool.Definition, null, action.Arguments, cancellationToken);
+        return decision.Mode == ToolMode.Deny ? decision.Reason : null;
     }
 
     private static string? Link(SignedLinks links, string tenant, string id)

@@ -42,6 +42,48 @@ public sealed class AgentPageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Operator_TalksToAnAgent_AndSeesTheAnswerComeAndWhatItTook()
+    {
+        await _server.PostAsync("/api/agents", """{"name":"Desk","configuration":{"model":"brain","description":"Answers customers.","systemPrompt":"You are the desk."}}""");
+        var canEnd = new TaskCompletionSource();
+        _model.Answer = request => DoubleAnswer.Say($"You said: {request.LastText}. This answer comes in pieces, one after the other.") with { BeforeToken = n => n == 6 ? canEnd.Task : Task.CompletedTask };
+        await VisitAsync("operator", 1280, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).WaitForAsync();
+            await person.ShootAsync("agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).ClickAsync();
+            await page.GetByPlaceholder("Say something to Desk").FillAsync("Where is my parcel?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+
+            await Expect(page.Locator(".coming")).ToContainTextAsync("You said");
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("working");
+            await person.ShootAsync("while it answers");
+            canEnd.SetResult();
+            await Expect(page.Locator(".agent-said:not(.coming)")).ToContainTextAsync("one after the other.");
+            await Expect(page.Locator(".turn-facts")).ToContainTextAsync("1 model call");
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("active");
+            await person.ShootAsync("answered");
+
+            await page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("paused");
+            await page.GetByPlaceholder("Say something to Desk").FillAsync("And now?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+            await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("paused");
+            await person.ShootAsync("paused");
+        });
+        await VisitAsync("viewer", 420, async person =>
+        {
+            await person.Page.GotoAsync("/app/agents/Desk");
+            await person.Page.GetByText("What it is").WaitForAsync();
+            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Send" })).ToHaveCountAsync(0);
+            await Expect(person.Page.GetByRole(AriaRole.Button, new() { Name = "Take messages" })).ToHaveCountAsync(0);
+            await person.ShootAsync("viewer on a phone");
+        });
+    }
+
+    [Fact]
     public async Task Turn_ThatWaitsForAnApproval_IsSeenAndDecidedByAnother()
     {
         await _server.PublishAsync("careful", $$"""
