@@ -19,6 +19,7 @@ public static class YamlJson
         var stream = new YamlStream();
         try
         {
+            CheckDepth(text);
             stream.Load(new StringReader(text));
         }
         catch (YamlException exception)
@@ -33,6 +34,18 @@ public static class YamlJson
         using (var writer = new Utf8JsonWriter(buffer))
             Write(writer, stream.Documents[0].RootNode, 0, ref nodes);
         return JsonElement.Parse(buffer.WrittenSpan);
+    }
+
+    // The stream follows whatever nesting there is, and would end the process with the stack.
+    private static void CheckDepth(string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        for (var depth = 0; parser.MoveNext();)
+        {
+            depth += parser.Current!.NestingIncrease;
+            if (depth > Deepest + 2)
+                throw new FormatException($"line {parser.Current.Start.Line}: it is nested deeper than {Deepest} levels.");
+        }
     }
 
     // An alias is written as often as it is used; the count keeps a few lines from becoming gigabytes.
