@@ -118,9 +118,10 @@ public sealed partial class SandboxHost : IDisposable
         }
 
         var proxy = command.Network is { } network ? new SandboxProxy(network, Path.Combine(_folder, "run")) : null;
-        var group = _cgroup?.Make(command.Limits);
+        CgroupRun? group = null;
         try
         {
+            group = _cgroup?.Make(command.Limits);
             var start = new ProcessStartInfo("/bin/sh")
             {
                 RedirectStandardInput = true,

@@ -65,9 +65,9 @@ public sealed class SandboxProcess : IAsyncDisposable
             _group?.Kill();
             _process.Kill();
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (exception is InvalidOperationException or IOException)
         {
-            // It has ended.
+            // It has ended, and its group with it.
         }
     }
 
@@ -193,9 +193,9 @@ internal static class ProcessTree
                         open.Push((int)Number(child));
                 }
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or ArgumentOutOfRangeException or IndexOutOfRangeException)
             {
-                // It has ended meanwhile.
+                // It has ended meanwhile; what is left of its files may be empty.
             }
         }
 

@@ -182,6 +182,9 @@ internal static class ToolEndpoints
     private static async Task CallAsync(HttpContext context, string name)
     {
         var request = await ReadAsync(context, ToolApiJson.Default.ToolCallRequest);
+        // An agent's permissions, files and memory are used by who may talk to it.
+        if (request.AgentId is not null)
+            context.Demand(Permissions.ExecuteAgents);
         var tool = Find(context, name);
         // The middleware answers for a repeated key; this one keeps what crashed half-way from running twice.
         var key = context.Request.Headers["Idempotency-Key"].ToString() is { Length: > 0 } given ? $"api/{context.Actor()}/{given}" : $"api/{Guid.CreateVersion7():n}";
