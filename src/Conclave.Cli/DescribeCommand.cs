@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Conclave.Inference.Activities;
+using Conclave.Agents;
 using Conclave.Workflows.Activities;
 using Conclave.Workflows.Expressions;
 using Spectre.Console;
@@ -28,7 +28,7 @@ internal static class DescribeCommand
 
     private static int Describe(string? typeName, bool json)
     {
-        var catalog = InferenceActivities.Catalog;
+        var catalog = AgentActivities.Catalog;
         if (typeName is null)
         {
             List(catalog, json);

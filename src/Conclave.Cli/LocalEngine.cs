@@ -1,4 +1,4 @@
-using Conclave.Inference.Activities;
+using Conclave.Agents;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -19,7 +19,7 @@ internal sealed class LocalEngine : IAsyncDisposable
         var expressions = ExpressionSyntaxes.BuiltIn.With(new JavaScriptSyntax(_runners), new LiquidSyntax(_runners));
         Engine = new WorkflowEngine(
             new WorkflowEngineOptions { AllowCSharp = allowCSharp, FlowchartMode = mode },
-            catalog: InferenceActivities.Catalog,
+            catalog: AgentActivities.Catalog,
             expressions: allowCSharp ? expressions.With(new CSharpSyntax()) : expressions,
             library: library,
             http: new OutboundHttp(new OutboundHttpOptions { AllowedHosts = allowedHosts ?? [] }));

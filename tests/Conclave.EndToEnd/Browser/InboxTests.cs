@@ -33,8 +33,8 @@ public sealed class InboxTests(BrowserServer browser)
 
             await page.GetByRole(AriaRole.Button, new() { Name = "Change the arguments" }).ClickAsync();
             await page.GetByLabel("Amount").FillAsync("80");
-            await Expect(page.Locator("ins")).ToHaveTextAsync("80");
-            await Expect(page.Locator("del")).ToHaveTextAsync("120");
+            await Expect(page.Locator(".values ins")).ToHaveTextAsync("80");
+            await Expect(page.Locator(".values del")).ToHaveTextAsync("120");
             await page.GetByLabel("Comment").FillAsync("80 is what the goods cost.");
             await person.ShootAsync("changed");
             await page.GetByRole(AriaRole.Button, new() { Name = "Approve with changes" }).ClickAsync();
@@ -64,7 +64,7 @@ public sealed class InboxTests(BrowserServer browser)
             await first.Page.GetByText("You have decided. Others have to decide as well.").WaitForAsync();
 
             await second.Page.GetByText("Somebody has changed the arguments. Look at them again.").WaitForAsync();
-            await Expect(second.Page.Locator("ins")).ToHaveTextAsync("90");
+            await Expect(second.Page.Locator(".values ins")).ToHaveTextAsync("90");
             await second.ShootAsync("told");
             await second.Page.GetByRole(AriaRole.Button, new() { Name = "Approve", Exact = true }).ClickAsync();
             await second.Page.GetByText("Approved by root").WaitForAsync();

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Conclave.Inference.Activities;
+using Conclave.Agents;
 using Conclave.Tests.Cli;
 
 namespace Conclave.Tests.Conformance;
@@ -180,7 +180,7 @@ public sealed class CommandTests : IDisposable
 
         Assert.Equal(0, code);
         Assert.Equal(
-            InferenceActivities.Catalog.Types.Select(t => t.Descriptor.TypeName).Order(StringComparer.Ordinal),
+            AgentActivities.Catalog.Types.Select(t => t.Descriptor.TypeName).Order(StringComparer.Ordinal),
             JsonElement.Parse(output).EnumerateArray().Select(t => t.GetProperty("typeName").GetString()!).Order(StringComparer.Ordinal));
     }
 

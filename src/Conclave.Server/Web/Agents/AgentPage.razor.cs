@@ -37,10 +37,15 @@ public sealed partial class AgentPage
     private bool _isBusy;
     private long _lastLife;
     private string? _watched;
+    private string? _shown;
 
     /// <summary>Id of the agent.</summary>
     [Parameter]
     public string Id { get; set; } = "";
+
+    /// <summary>The conversation to show.</summary>
+    [SupplyParameterFromQuery(Name = "conversation")]
+    public string? Shown { get; set; }
 
     [Inject]
     private AgentStore Agents { get; set; } = null!;
@@ -93,9 +98,9 @@ public sealed partial class AgentPage
         }
 
         _conversations = await Turns.ListConversationsAsync(Tenant, agent.Id, 50, cancellationToken);
-        // The visitor's own last one, until another one is chosen.
+        // The visitor's own last one, until another one is chosen; for those who only look, the last one.
         if (!_isChosen)
-            _conversation = _conversations.FirstOrDefault(c => c.Owner == Me.Name)?.Id;
+            _conversation = (_conversations.FirstOrDefault(c => c.Owner == Me.Name) ?? (May(Permissions.ExecuteAgents) ? null : _conversations.FirstOrDefault()))?.Id;
         _latest = await Turns.ListAsync(Tenant, agent.Id, null, null, 8, cancellationToken);
         _turns = _conversation is null ? [] : [.. (await Turns.ListAsync(Tenant, agent.Id, _conversation, null, MostTurns, cancellationToken)).Reverse()];
         foreach (var turn in _turns)
@@ -121,6 +126,16 @@ public sealed partial class AgentPage
         _listening?.Dispose();
         _listening = null;
         base.Dispose(disposing);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task OnParametersSetAsync()
+    {
+        if (Shown is null || Shown == _shown)
+            return;
+        (_shown, _isChosen, _conversation) = (Shown, true, Shown);
+        if (IsReady)
+            await LoadAsync();
     }
 
     private void Changed(string tenant, string key)
