@@ -1,4 +1,5 @@
 using Conclave.Workflows.Runtime.Journal;
+using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
 
 namespace Conclave.Workflows.Runtime;
@@ -12,6 +13,8 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await journal.MaintainAsync(options.JournalRetention, cancellationToken);
+        // What happened to agents is kept as long as what their turns did.
+        await MonthlyPartitions.MaintainAsync(database, "agent_event", time.GetUtcNow(), options.JournalRetention, cancellationToken);
         await DeleteExpiredAsync("delete from conclave.stimulus where (tenant, id) in (select tenant, id from conclave.stimulus where expires_at <= now() limit 1000)", cancellationToken);
         // A request without an answer may have died: its repetition must find the instance that it was to start.
         await DeleteExpiredAsync("delete from conclave.http_reply where (tenant, scope, key) in (select tenant, scope, key from conclave.http_reply where expires_at <= now() and (reply is not null or expires_at <= now() - interval '1 day') limit 1000)", cancellationToken);
