@@ -213,8 +213,11 @@ internal static class AgentBenchmarks
         {
             More = new Dictionary<string, double>
             {
-                ["p50Milliseconds"] = sorted[sorted.Length / 2], ["p95Milliseconds"] = sorted[(int)(sorted.Length * 0.95)], ["p99Milliseconds"] = sorted[(int)(sorted.Length * 0.99)],
-                ["count"] = sorted.Length, ["targetMilliseconds"] = target,
+                ["p50Milliseconds"] = sorted[sorted.Length / 2],
+                ["p95Milliseconds"] = sorted[(int)(sorted.Length * 0.95)],
+                ["p99Milliseconds"] = sorted[(int)(sorted.Length * 0.99)],
+                ["count"] = sorted.Length,
+                ["targetMilliseconds"] = target,
             },
         };
     }

@@ -16,7 +16,7 @@ public sealed class ReactCrashTests : IAsyncLifetime
 {
     private const string Answer = "The ledger says 1 and 2.";
 
-    private readonly OpenAIDouble _model = new();
+    private OpenAIDouble Model { get; } = new();
     private readonly ConcurrentDictionary<string, int> _effects = new();
     private readonly string _folder = ServerProcess.NewFolder();
     private readonly string _workflows = ServerProcess.NewFolder();
@@ -28,10 +28,10 @@ public sealed class ReactCrashTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _model.Models.Clear();
-        _model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
-        _model.Answer = Say;
-        await _model.StartAsync();
+        Model.Models.Clear();
+        Model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
+        Model.Answer = Say;
+        await Model.StartAsync();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -58,7 +58,7 @@ public sealed class ReactCrashTests : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await _server.DisposeAsync();
-        await _model.DisposeAsync();
+        await Model.DisposeAsync();
         await _ledger.DisposeAsync();
         await ServerProcess.RemoveAsync(_folder);
         Directory.Delete(_workflows, recursive: true);
@@ -95,7 +95,7 @@ public sealed class ReactCrashTests : IAsyncLifetime
 
     private Task<ServerProcess> StartAsync() => ServerProcess.StartAsync(
         _folder, $"Workflows:Folder={_workflows}", "Inference:DiscoverOllama=false", "Worker:Lease=00:00:02", "Worker:PollInterval=00:00:00.2", "OutboundHttp:AllowPrivateAddresses=true",
-        "Inference:Servers:0:Name=double", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={_model.Address}",
+        "Inference:Servers:0:Name=double", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={Model.Address}",
         "Inference:Servers:0:Models:0:Name=brain", "Inference:Servers:0:Models:0:Capabilities=Chat, Tools, JsonSchema");
 
     private DoubleAnswer Say(DoubleRequest request)

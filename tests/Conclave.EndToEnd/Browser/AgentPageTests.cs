@@ -10,7 +10,7 @@ namespace Conclave.EndToEnd.Browser;
 /// <summary>People who talk to agents and see what they do.</summary>
 public sealed class AgentPageTests : IAsyncLifetime
 {
-    private readonly OpenAIDouble _model = new();
+    private OpenAIDouble Model { get; } = new();
     private ServerProcess _server = null!;
     private IPlaywright _playwright = null!;
     private IBrowser _browser = null!;
@@ -18,10 +18,10 @@ public sealed class AgentPageTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         Assertions.SetDefaultExpectTimeout(45_000);
-        _model.Models.Clear();
-        _model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
-        await _model.StartAsync();
-        _server = await ServerProcess.StartAsync(null, [.. AgentServer.Settings(_model), "Accounts:AttemptsPerMinute=100000"]);
+        Model.Models.Clear();
+        Model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
+        await Model.StartAsync();
+        _server = await ServerProcess.StartAsync(null, [.. AgentServer.Settings(Model), "Accounts:AttemptsPerMinute=100000"]);
         await AgentServer.UntilModelAsync(_server);
         using var browser = new Accounts.Browser(_server);
         var token = await AccountServer.SetupTokenAsync(_server);
@@ -38,7 +38,7 @@ public sealed class AgentPageTests : IAsyncLifetime
             await _browser.DisposeAsync();
         _playwright?.Dispose();
         await _server.DisposeAsync();
-        await _model.DisposeAsync();
+        await Model.DisposeAsync();
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class AgentPageTests : IAsyncLifetime
     {
         await _server.PostAsync("/api/agents", """{"name":"Desk","configuration":{"model":"brain","description":"Answers customers.","systemPrompt":"You are the desk."}}""");
         var canEnd = new TaskCompletionSource();
-        _model.Answer = request => DoubleAnswer.Say($"You said: {request.LastText}. This answer comes in pieces, one after the other.") with { BeforeToken = n => n == 6 ? canEnd.Task : Task.CompletedTask };
+        Model.Answer = request => DoubleAnswer.Say($"You said: {request.LastText}. This answer comes in pieces, one after the other.") with { BeforeToken = n => n == 6 ? canEnd.Task : Task.CompletedTask };
         await VisitAsync("operator", 1280, async person =>
         {
             var page = person.Page;
@@ -120,7 +120,7 @@ public sealed class AgentPageTests : IAsyncLifetime
     [Fact]
     public async Task RefundDesk_PersonPaysAnotherAmount_InTheBrowser()
     {
-        _model.Answer = Refund;
+        Model.Answer = Refund;
         await _server.PostAsync("/api/agents", """{"name":"refund-desk","template":"refund-desk"}""");
         await VisitAsync("operator", 1280, async person =>
         {

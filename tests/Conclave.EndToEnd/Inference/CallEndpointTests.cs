@@ -6,14 +6,14 @@ namespace Conclave.EndToEnd.Inference;
 /// <summary>What operators see of calls: records, queue, sums, metrics; and what callers see while they wait.</summary>
 public sealed class CallEndpointTests : IAsyncLifetime
 {
-    private readonly OpenAIDouble _models = new();
+    private OpenAIDouble Models { get; } = new();
     private ServerProcess _server = null!;
 
     public async Task InitializeAsync()
     {
-        await _models.StartAsync();
+        await Models.StartAsync();
         _server = await ServerProcess.StartAsync(null,
-            "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={_models.Address}", "Inference:Servers:0:Slots=1",
+            "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={Models.Address}", "Inference:Servers:0:Slots=1",
             "Inference:Servers:0:Models:0:Name=small", "Inference:Servers:0:Models:0:InputPrice=1", "Inference:Servers:0:Models:0:OutputPrice=2");
         _server.Document = new ApiDocument(await _server.GetAsync("/openapi/v1.json"));
         await ServerProcess.UntilAsync(async () => (await _server.GetAsync("/v1/models")).GetProperty("data").EnumerateArray().Any(m => m.GetProperty("id").GetString() == "small"), "the model is known");
@@ -22,7 +22,7 @@ public sealed class CallEndpointTests : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await _server.DisposeAsync();
-        await _models.DisposeAsync();
+        await Models.DisposeAsync();
     }
 
     [Fact]
@@ -30,7 +30,7 @@ public sealed class CallEndpointTests : IAsyncLifetime
     {
         var asked = (await AskAsync("hello", "x-conclave-agent: ann", "x-conclave-session: s1")).Is(200);
         (await AskAsync("hello", "x-conclave-agent: bob")).Is(200);
-        _models.Answer = _ => DoubleAnswer.Fail(500);
+        Models.Answer = _ => DoubleAnswer.Fail(500);
         (await AskAsync("hello", "x-conclave-agent: bob")).Is(502);
         await ServerProcess.UntilAsync(async () => (await _server.ItemsAsync("/api/inference/calls")).Count == 3, "records are written");
 
@@ -57,9 +57,9 @@ public sealed class CallEndpointTests : IAsyncLifetime
     public async Task Queue_SlotIsTaken_WaitingCallsSeeTheirPlaceAndSoDoOperators()
     {
         var gate = new TaskCompletionSource();
-        _models.Answer = request => DoubleAnswer.For(request) with { BeforeToken = _ => request.LastText == "first" ? gate.Task : Task.CompletedTask };
+        Models.Answer = request => DoubleAnswer.For(request) with { BeforeToken = _ => request.LastText == "first" ? gate.Task : Task.CompletedTask };
         var first = AskAsync("first");
-        await _models.WaitForChatAsync();
+        await Models.WaitForChatAsync();
         using var waiting = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
         {
             Content = new StringContent("""{"model": "small", "stream": true, "messages": [{"role": "user", "content": "second"}]}"""),

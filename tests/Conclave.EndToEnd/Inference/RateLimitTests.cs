@@ -4,11 +4,11 @@ namespace Conclave.EndToEnd.Inference;
 
 public sealed class RateLimitTests : IAsyncLifetime
 {
-    private readonly OpenAIDouble _models = new();
+    private OpenAIDouble Models { get; } = new();
 
-    public Task InitializeAsync() => _models.StartAsync();
+    public Task InitializeAsync() => Models.StartAsync();
 
-    public async Task DisposeAsync() => await _models.DisposeAsync();
+    public async Task DisposeAsync() => await Models.DisposeAsync();
 
     [Fact]
     public async Task Requests_MoreThanAMinuteMayHave_AreRefusedAndHeadersCount()
@@ -27,7 +27,7 @@ public sealed class RateLimitTests : IAsyncLifetime
         Assert.Equal("rate_limit_exceeded", refused["error"].GetProperty("code").GetString());
         Assert.Equal("0", refused.Header("x-ratelimit-remaining-requests"));
         Assert.InRange(int.Parse(refused.Header("Retry-After")!, System.Globalization.CultureInfo.InvariantCulture), 1, 60);
-        Assert.Equal(3, _models.Requests.Count(r => r.IsChat));
+        Assert.Equal(3, Models.Requests.Count(r => r.IsChat));
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public sealed class RateLimitTests : IAsyncLifetime
     private async Task<ServerProcess> StartAsync(string limit)
     {
         var server = await ServerProcess.StartAsync(null,
-            "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={_models.Address}", $"Inference:RateLimits:{limit}");
+            "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={Models.Address}", $"Inference:RateLimits:{limit}");
         await ServerProcess.UntilAsync(async () => (await server.GetAsync("/v1/models")).GetProperty("data").EnumerateArray().Any(m => m.GetProperty("id").GetString() == "small"), "the model is known");
         return server;
     }

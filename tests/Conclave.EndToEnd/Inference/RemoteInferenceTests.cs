@@ -7,7 +7,7 @@ namespace Conclave.EndToEnd.Inference;
 /// <summary>Workflows run in one process, model calls in another: over HTTP between them, one database.</summary>
 public sealed class RemoteInferenceTests : IAsyncLifetime
 {
-    private readonly OpenAIDouble _models = new();
+    private OpenAIDouble Models { get; } = new();
     private FaultDatabase _database = null!;
     private ServerProcess _gateway = null!;
     private ServerProcess _web = null!;
@@ -15,11 +15,11 @@ public sealed class RemoteInferenceTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        await _models.StartAsync();
+        await Models.StartAsync();
         _database = await FaultDatabase.NewAsync();
         var database = $"ConnectionStrings:Conclave={_database.ConnectionString}";
         _gateway = await ServerProcess.StartAsync(null,
-            database, "Roles=inference", "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={_models.Address}");
+            database, "Roles=inference", "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=vllm", "Inference:Servers:0:Provider=openai-compatible", $"Inference:Servers:0:Address={Models.Address}");
         var key = (await File.ReadAllTextAsync(Path.Combine(_gateway.DataFolder, "api-key"))).Trim();
         string[] remote = [database, $"Inference:Url={_gateway.Http.BaseAddress}", $"Inference:ApiKey={key}", "Worker:PollInterval=00:00:00.2"];
         _web = await ServerProcess.StartAsync(null, [.. remote, "Roles=web"]);
@@ -35,14 +35,14 @@ public sealed class RemoteInferenceTests : IAsyncLifetime
         }
 
         await _database.DisposeAsync();
-        await _models.DisposeAsync();
+        await Models.DisposeAsync();
     }
 
     [Fact]
     public async Task Chat_GatewayIsElsewhere_AnswersAndListenersInAThirdProcessHearIt()
     {
         var gate = new TaskCompletionSource();
-        _models.Answer = request => DoubleAnswer.For(request) with { BeforeToken = token => token == 2 ? gate.Task : Task.CompletedTask };
+        Models.Answer = request => DoubleAnswer.For(request) with { BeforeToken = token => token == 2 ? gate.Task : Task.CompletedTask };
         await _web.PublishAsync("ask", Workflow("small"));
         using var listening = await _web.Http.GetAsync("/api/inference/streams/ask-1", HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await listening.Content.ReadAsStreamAsync());

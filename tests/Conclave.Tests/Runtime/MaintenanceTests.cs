@@ -24,8 +24,8 @@ public sealed class MaintenanceTests
         Assert.Equal("of-2 of-3", await database.QueryAsync<string>("select string_agg(instance_id, ' ' order by created_at) from conclave.journal"));
         Assert.Empty(await MaintainAsync(4, 10, TimeSpan.FromDays(45)));
 
-        Task<IReadOnlyList<string>> MaintainAsync(int month, int day, TimeSpan? retention) =>
-            MonthlyPartitions.MaintainAsync(database, "journal", new DateTimeOffset(2026, month, day, 0, 0, 0, TimeSpan.Zero), retention, default);
+        async Task<IReadOnlyList<string>> MaintainAsync(int month, int day, TimeSpan? retention) =>
+            await MonthlyPartitions.MaintainAsync(database, "journal", new DateTimeOffset(2026, month, day, 0, 0, 0, TimeSpan.Zero), retention, default);
     }
 
     [Fact]

@@ -23,27 +23,31 @@ internal static class EscapeAttempts
         {
             await h.Host.OutputAsync("workspace-write", $$"""{"path":"mine.txt","content":"{{h.Secret}}"}""", agent: "other");
             return await h.ShellAsync($"grep -rs {h.Secret} /workspace /workspace/../../other && echo ESCAPED || echo REFUSED");
-        }),
+        }
+        ),
         ["file: larger than allowed"] = Shell(_ => "dd if=/dev/zero of=/workspace/large bs=1M count=16 2>/dev/null"),
         ["file: fill the memory through /tmp"] = Shell(_ => "dd if=/dev/zero of=/tmp/a bs=1M count=8 2>/dev/null; for i in 1 2 3 4 5 6 7 8 9; do cp /tmp/a /tmp/a$i || exit 1; done"),
         ["link: the server reads through one"] = ("workspace.link", async h =>
         {
             Assert.True((await h.ShellAsync($"ln -sf {h.SecretFile} /workspace/link.txt")).IsSuccess);
             return await h.Host.CallAsync("workspace-read", """{"path":"link.txt"}""");
-        }),
+        }
+        ),
         ["link: the server writes through one"] = ("workspace.link", async h =>
         {
             Assert.True((await h.ShellAsync($"ln -sfn {h.Host.Folder} /workspace/folder")).IsSuccess);
             var result = await h.Host.CallAsync("workspace-write", """{"path":"folder/planted.txt","content":"x"}""");
             Assert.False(File.Exists(Path.Combine(h.Host.Folder, "planted.txt")));
             return result;
-        }),
+        }
+        ),
         ["link: a second name for a file outside"] = Shell(_ => "ln /usr/bin/env /workspace/env"),
         ["pipe: have the server wait for ever"] = ("workspace.not_a_file", async h =>
         {
             Assert.True((await h.ShellAsync("rm -f /workspace/pipe; mkfifo /workspace/pipe")).IsSuccess);
             return await h.Host.CallAsync("workspace-read", """{"path":"pipe"}""");
-        }),
+        }
+        ),
 
         // The environment and other processes.
         ["environment: the server's"] = Shell(h => $"env | grep {h.Secret}"),
@@ -60,7 +64,8 @@ internal static class EscapeAttempts
             var result = await h.ShellAsync("kill -9 -1; echo REFUSED");
             Assert.False(System.Diagnostics.Process.GetCurrentProcess().HasExited);
             return result with { Output = System.Text.Json.JsonElement.Parse("\"REFUSED\"") };
-        }),
+        }
+        ),
 
         // The network.
         ["network: a server on this machine"] = (null, h => h.PerlAsync(Connect($"AF_INET, SOCK_STREAM, 0", $"pack_sockaddr_in({h.Port}, inet_aton(\"127.0.0.1\"))"))),
@@ -81,7 +86,8 @@ internal static class EscapeAttempts
             Assert.Contains("REFUSED", (await h.ShellAsync("echo REFUSED")).Text, StringComparison.Ordinal);
             Assert.DoesNotContain("ESCAPED", result.Text, StringComparison.Ordinal);
             return result;
-        }),
+        }
+        ),
         ["memory: one process"] = (null, h => h.PerlAsync("$x = \"x\" x (1 << 29); print \"ESCAPED\"")),
         ["memory: many processes"] = ("tool.memory_limit", h => h.PerlAsync("for (1..6) { if (!fork) { $x = \"x\" x (60 << 20); sleep 20; exit } } wait for 1..6; print \"ESCAPED\"")),
         ["memory: shared, which no limit counts"] = (null, h => h.PerlAsync($"$r = syscall({MapCall}, 0, 1 << 30, 3, 0x21, -1, 0); print $r == -1 ? \"REFUSED\" : \"ESCAPED\"")),
@@ -109,7 +115,8 @@ internal static class EscapeAttempts
         {
             await h.ScriptAsync("Object.prototype.planted = 'ESCAPED'; Array.prototype.push = () => 'ESCAPED'; globalThis.planted = 'ESCAPED'; ctx.planted = 1; return 1;");
             return await h.ScriptAsync("return ({}).planted ?? globalThis.planted ?? ctx.planted ?? (typeof [].push(1) === 'number' ? 'REFUSED' : 'ESCAPED');");
-        }),
+        }
+        ),
         ["script: never ends"] = ("tool.timeout", h => h.ScriptAsync("for (;;);")),
         ["script: all memory"] = ("tool.memory_limit", h => h.ScriptAsync("const kept = []; for (;;) kept.push(new Array(100000).fill(7));")),
         ["script: a host that is not on its list"] = ("tool.host_refused", h => h.ScriptAsync($"return ctx.http.get('http://127.0.0.1:{h.Port}/').body;", """{"network":["example.com"]}""")),

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Conclave.Agents;
-using Conclave.Agents.Tools;
 using Conclave.Tests.Runtime;
 
 namespace Conclave.Tests.Agents.Tools;
@@ -174,7 +173,7 @@ public sealed class CatalogueTests : IAsyncLifetime
         await TestRuntime.UntilAsync(() => Task.FromResult(host.Services.Registry.Find(ToolHost.Tenant, "hello") is null));
     }
 
-    private Task Write(string path, string content) => _host.OutputAsync("workspace-write", JsonSerializer.Serialize(new Dictionary<string, string> { ["path"] = path, ["content"] = content }));
+    private Task<JsonElement> Write(string path, string content) => _host.OutputAsync("workspace-write", JsonSerializer.Serialize(new Dictionary<string, string> { ["path"] = path, ["content"] = content }));
 
     private async Task<string> Git(string arguments) => (await _host.OutputAsync("git-manager", arguments)).GetProperty("stdout").GetString()!;
 

@@ -14,7 +14,7 @@ namespace Conclave.Tests.Agents.Tools;
 /// <summary>Each kind of tool does its work: scripts, requests, files, workflows, sums.</summary>
 public sealed class ToolKindTests : IAsyncLifetime
 {
-    private readonly HttpListener _server = new();
+    private HttpListener Server { get; } = new();
     private readonly List<(string Line, string? Key, string? Authorization, string Body)> _requests = [];
     private ToolHost _host = null!;
     private int _port;
@@ -24,11 +24,11 @@ public sealed class ToolKindTests : IAsyncLifetime
         for (var attempt = 0; ; attempt++)
         {
             _port = Random.Shared.Next(20_000, 60_000);
-            _server.Prefixes.Clear();
-            _server.Prefixes.Add($"http://127.0.0.1:{_port}/");
+            Server.Prefixes.Clear();
+            Server.Prefixes.Add($"http://127.0.0.1:{_port}/");
             try
             {
-                _server.Start();
+                Server.Start();
                 break;
             }
             catch (HttpListenerException) when (attempt < 20)
@@ -46,7 +46,7 @@ public sealed class ToolKindTests : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await _host.DisposeAsync();
-        _server.Close();
+        Server.Close();
     }
 
     [Theory]
@@ -225,7 +225,7 @@ public sealed class ToolKindTests : IAsyncLifetime
         {
             while (true)
             {
-                var context = await _server.GetContextAsync();
+                var context = await Server.GetContextAsync();
                 using var reader = new StreamReader(context.Request.InputStream);
                 lock (_requests)
                     _requests.Add(($"{context.Request.HttpMethod} {context.Request.RawUrl}", context.Request.Headers["Idempotency-Key"], context.Request.Headers["Authorization"], reader.ReadToEnd()));

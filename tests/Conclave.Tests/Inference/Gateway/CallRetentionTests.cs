@@ -37,7 +37,14 @@ public sealed class CallRetentionTests
             await using var log = new CallLog(database.DataSource, NullLogger<CallLog>.Instance);
             log.Add(new CallRecord
             {
-                Id = id, Context = new CallContext { Tenant = "t1" }, Operation = "chat", Requested = "m", Outcome = CallPhase.Completed, CreatedAt = clock.GetUtcNow(), EndedAt = clock.GetUtcNow(), Slices = [],
+                Id = id,
+                Context = new CallContext { Tenant = "t1" },
+                Operation = "chat",
+                Requested = "m",
+                Outcome = CallPhase.Completed,
+                CreatedAt = clock.GetUtcNow(),
+                EndedAt = clock.GetUtcNow(),
+                Slices = [],
             });
             await log.FlushAsync(default);
         }

@@ -65,8 +65,19 @@ public sealed class RemoteInferenceTests
         var reservation = Guid.NewGuid();
         var context = new CallContext
         {
-            Tenant = "t1", AgentId = "ann", InstanceId = "i1", SessionId = "s1", ParentId = "p1", Priority = CallPriority.P1, DataPolicy = DataPolicy.LocalOnly, Cache = CachePolicy.Refresh,
-            IdempotencyKey = "k1", MaxCost = 0.05m, RequiredTags = ["a", "b"], Reservation = reservation, Deadline = DateTimeOffset.UtcNow.AddMinutes(1),
+            Tenant = "t1",
+            AgentId = "ann",
+            InstanceId = "i1",
+            SessionId = "s1",
+            ParentId = "p1",
+            Priority = CallPriority.P1,
+            DataPolicy = DataPolicy.LocalOnly,
+            Cache = CachePolicy.Refresh,
+            IdempotencyKey = "k1",
+            MaxCost = 0.05m,
+            RequiredTags = ["a", "b"],
+            Reservation = reservation,
+            Deadline = DateTimeOffset.UtcNow.AddMinutes(1),
         };
 
         await ((IInference)remote).ChatAsync(TestGateway.Call(context: context, model: "small"), new CallReport(), default);
