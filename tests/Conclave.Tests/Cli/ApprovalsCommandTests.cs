@@ -50,7 +50,7 @@ public sealed class ApprovalsCommandTests : IAsyncLifetime
 
         Assert.Equal((0, "It is approved."), (code, output.Trim()));
         Assert.Equal(
-            """{"decision":"approve","actionHash":"abcdef0123456789","comment":"Fine.","arguments":{"amount":80}}""", _server.Received.Last().Body);
+            """{"decision":"approve","actionHash":"abcdef0123456789","comment":"Fine.","arguments":{"amount":80}}""", _server.Received[^1].Body);
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class ApprovalsCommandTests : IAsyncLifetime
 
         Assert.NotEqual(0, code);
         Assert.Contains("Look at it again.", errors, StringComparison.Ordinal);
-        Assert.Contains("\"actionHash\":\"00000000\"", _server.Received.Last().Body, StringComparison.Ordinal);
+        Assert.Contains("\"actionHash\":\"00000000\"", _server.Received[^1].Body, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -86,6 +86,6 @@ public sealed class ApprovalsCommandTests : IAsyncLifetime
 
         Assert.Equal("Your decision is taken; others have to decide as well.", rejected.Trim());
         Assert.Equal("It is done.", done.Trim());
-        Assert.Equal("""{"decision":"complete","formData":{"weight":2}}""", _server.Received.Last().Body);
+        Assert.Equal("""{"decision":"complete","formData":{"weight":2}}""", _server.Received[^1].Body);
     }
 }

@@ -16,7 +16,9 @@ public sealed class SandboxTests
         using var server = new TcpListener(IPAddress.Loopback, 0);
         server.Start();
         var port = ((IPEndPoint)server.LocalEndpoint).Port;
+#pragma warning disable CA2025    // It is waited for at the end.
         var serving = ServeAsync(server);
+#pragma warning restore CA2025
         await using var host = await ToolHost.StartAsync(http: new OutboundHttpOptions { AllowedHosts = [$"127.0.0.1:{port}"] });
         await host.AddAsync($$"""
             { "name": "fetch", "description": "Reads.", "kind": "command", "mode": "allow", "permissions": { "network": ["127.0.0.1:{{port}}"] },
