@@ -100,7 +100,7 @@ public sealed partial class AgentPage
         _conversations = await Turns.ListConversationsAsync(Tenant, agent.Id, 50, cancellationToken);
         // The visitor's own last one, until another one is chosen; for those who only look, the last one.
         if (!_isChosen)
-            _conversation = (_conversations.FirstOrDefault(c => c.Owner == Me.Name) ?? (May(Permissions.ExecuteAgents) ? null : _conversations.FirstOrDefault()))?.Id;
+            _conversation = (_conversations.FirstOrDefault(c => c.Owner == Me.Name) ?? (May(Permissions.ExecuteAgents) ? null : _conversations is [var first, ..] ? first : null))?.Id;
         _latest = await Turns.ListAsync(Tenant, agent.Id, null, null, 8, cancellationToken);
         _turns = _conversation is null ? [] : [.. (await Turns.ListAsync(Tenant, agent.Id, _conversation, null, MostTurns, cancellationToken)).Reverse()];
         foreach (var turn in _turns)
