@@ -66,6 +66,9 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
     /// <summary>How an agent feels by now; null leaves it as its configuration says.</summary>
     public Func<Agent, CancellationToken, ValueTask<string?>> MoodOf { get; init; } = static (_, _) => ValueTask.FromResult<string?>(null);
 
+    /// <summary>What agents may spend; null where nobody keeps it.</summary>
+    public AgentBudgets? Budgets { get; init; }
+
     /// <summary>Begins a turn.</summary>
     /// <returns>Id of the turn, and of its conversation.</returns>
     /// <exception cref="AgentException">There is no such agent or conversation, or the agent takes no message now.</exception>
@@ -80,6 +83,8 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
             agent = agent with { Configuration = agent.Configuration with { Mood = mood } };
         if (request.ConversationId is { } given && await turns.FindConversationAsync(tenant, given, cancellationToken) is { } conversation && conversation.AgentId != agent.Id)
             throw new AgentException(AgentFailure.NotFound, "agents.conversation_not_found", $"Agent '{agent.Name}' has no conversation '{given}'.");
+        if (Budgets is not null)
+            await Budgets.ApplyAsync(agent, cancellationToken);
         var graph = await BehaviourAsync(tenant, agent, cancellationToken);
         var makeup = Makeup(agent, graph);
         var hash = await StoreAsync(tenant, makeup, cancellationToken);

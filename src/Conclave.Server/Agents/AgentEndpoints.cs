@@ -86,7 +86,9 @@ internal static class AgentEndpoints
 
     private static async Task DeleteAsync(HttpContext context, string id)
     {
-        await context.Agents().DeleteAsync(await FindAsync(context, id), context.Actor(), context.RequestAborted);
+        var agent = await FindAsync(context, id);
+        await context.Agents().DeleteAsync(agent, context.Actor(), context.RequestAborted);
+        await context.RequestServices.GetRequiredService<AgentBudgets>().RemoveAsync(agent, context.RequestAborted);
         context.Response.StatusCode = 204;
     }
 

@@ -2,6 +2,7 @@ using Conclave.Agents;
 using Conclave.Agents.Activities;
 using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
+using Conclave.Inference.Budgets;
 using Conclave.Server.Hosting;
 
 namespace Conclave.Server.Agents;
@@ -22,12 +23,14 @@ internal static class AgentServices
             return new TurnStarter(
                 provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStore>(), server.Database, server.Runtime, provider.GetRequiredService<TimeProvider>())
             {
+                Budgets = provider.GetRequiredService<AgentBudgets>(),
                 ToolHash = (tenant, name) => provider.GetRequiredService<ToolRegistry>().Find(tenant, name)?.Hash,
                 PackageOf = (tenant, template) => provider.GetRequiredService<PackageRole>().Packages.Find(tenant, template) is { Current: { } current } ? $"{template}@{current.Hash}" : null,
                 LostPackage = provider.GetRequiredService<PackageRole>().Packages.WhyLost,
                 MoodOf = provider.GetRequiredService<PackageRole>().Moods.OfAsync,
             };
         })
+        .AddSingleton(provider => new AgentBudgets(provider.GetRequiredService<BudgetLedger>()))
         .AddSingleton<PackageRole>()
         .AddSingleton<AgentStream>();
 }

@@ -274,6 +274,20 @@ public sealed class AgentApiTests(AgentServer fixture)
     }
 
     [Fact]
+    public async Task Budget_UsedUp_EndsTheTurnAndGoesWithTheAgent()
+    {
+        Model.Answer = _ => DoubleAnswer.Say("three words more");
+        var agent = await Server.NewAgentAsync("""{"model":"brain","budget":{"tokens":0,"period":"day"} }""");
+        var refused = await Server.AskAsync(agent, "Spend.");
+        Assert.Equal("failed", refused.GetProperty("status").GetString());
+        Assert.Contains($"agent-{agent}", refused.GetProperty("error").GetString(), StringComparison.Ordinal);
+        var request = new HttpRequestMessage(HttpMethod.Put, $"/api/agents/{agent}") { Content = Json("""{"configuration":{"budget":null}}""") };
+        await ServerProcess.ReadAsync(await Server.Http.SendAsync(request));
+        Assert.Equal("completed", (await Server.AskAsync(agent, "Spend.")).GetProperty("status").GetString());
+        Assert.Equal(HttpStatusCode.NotFound, (await Server.Http.GetAsync($"/api/inference/budgets/agent-{agent}")).StatusCode);
+    }
+
+    [Fact]
     public async Task Rights_WithoutThem_NothingIsSeenOrDone()
     {
         using var stranger = new HttpClient { BaseAddress = Server.Http.BaseAddress };
