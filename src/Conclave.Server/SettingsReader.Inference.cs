@@ -89,7 +89,9 @@ internal sealed partial class SettingsReader
     private IEnumerable<ConfiguredServer> Script()
     {
         const string Key = "Inference:Script";
-        var file = Text(Key) ?? (WorkflowsFolder() is { } workflows && Path.Combine(workflows, "models", "scripted.yaml") is var shipped && File.Exists(shipped) ? shipped : "none");
+        // What is wrong with the folder is told where it is read.
+        var shipped = Path.Combine(Text("Workflows:Folder") ?? "workflows", "models", "scripted.yaml");
+        var file = Text(Key) ?? (File.Exists(shipped) ? shipped : "none");
         if (file.Equals("none", StringComparison.OrdinalIgnoreCase))
             yield break;
         if (!File.Exists(file))
