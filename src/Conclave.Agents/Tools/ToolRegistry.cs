@@ -174,7 +174,24 @@ public sealed partial class ToolRegistry : IDisposable
     }
 
     /// <summary>Follows what other processes, and sources of this one, change, until cancelled.</summary>
-    public Task FollowAsync(CancellationToken cancellationToken) => Task.WhenAll(FollowDatabaseAsync(cancellationToken), FollowSourcesAsync(cancellationToken));
+    /// <param name="listens">Whether it hears of other processes over a connection of its own; false where somebody else listens and calls <see cref="Hear"/>.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task FollowAsync(bool listens, CancellationToken cancellationToken) =>
+        Task.WhenAll(listens ? FollowDatabaseAsync(cancellationToken) : Task.CompletedTask, FollowSourcesAsync(cancellationToken));
+
+    /// <summary>Takes in that a tenant's tools were changed.</summary>
+    internal void Hear(string tenant)
+    {
+        if (_tenants.ContainsKey(tenant))
+            _toLoad.Writer.TryWrite(tenant);
+    }
+
+    /// <summary>Reads everything again: something may have been missed.</summary>
+    internal Task ReloadAsync(CancellationToken cancellationToken)
+    {
+        OnSourceChanged();
+        return Task.CompletedTask;
+    }
 
     private async Task FollowDatabaseAsync(CancellationToken cancellationToken)
     {

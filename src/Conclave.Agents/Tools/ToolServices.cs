@@ -117,7 +117,7 @@ public sealed partial class ToolServices : IAsyncDisposable
 
     /// <summary>Reads the tools and begins to follow what changes.</summary>
     /// <param name="tenant">The tenant whose tools are read now.</param>
-    /// <param name="runtime">Runs workflows that are tools; null for none.</param>
+    /// <param name="runtime">Runs workflows that are tools, and hears of changes; it has not started yet. Null for none.</param>
     /// <param name="folder">Folder of definitions; null for none.</param>
     /// <param name="cancellationToken">Stops starting.</param>
     public async Task StartAsync(string tenant, WorkflowRuntime? runtime, string? folder, CancellationToken cancellationToken)
@@ -126,6 +126,7 @@ public sealed partial class ToolServices : IAsyncDisposable
         {
             Registry.AddKind(new WorkflowTools(runtime, _time));
             Registry.AddSource(new WorkflowToolSource(runtime));
+            runtime.Hear(ToolStore.Channel, (_, changed) => Registry.Hear(changed), Registry.ReloadAsync);
             _logic.Publish = async (owner, name, payload, id, token) => await runtime.Stimuli.PublishAsync(
                 owner, new EventPublished(0, name, null, null, payload.ValueKind == JsonValueKind.Undefined ? null : ValueConverter.FromJson(payload)), id, WorkPriority.P1, token);
         }
@@ -138,7 +139,7 @@ public sealed partial class ToolServices : IAsyncDisposable
             _tasks.Add(Task.Run(() => Folder.WatchAsync(_stop.Token), CancellationToken.None));
         }
 
-        _tasks.Add(Task.Run(() => Registry.FollowAsync(_stop.Token), CancellationToken.None));
+        _tasks.Add(Task.Run(() => Registry.FollowAsync(listens: runtime is null, _stop.Token), CancellationToken.None));
         _tasks.Add(Task.Run(() => Executor.RenewAsync(_stop.Token), CancellationToken.None));
         _tasks.Add(Task.Run(TidyAsync, CancellationToken.None));
     }
