@@ -27,7 +27,7 @@ internal static class AgentBenchmarks
         var workflows = Path.Combine(Repository(), "workflows");
         await using var server = await BenchServer.StartAsync(
             $"Workflows:Folder={workflows}", "Inference:DiscoverOllama=false", "Inference:Servers:0:Name=double", "Inference:Servers:0:Provider=openai-compatible",
-            $"Inference:Servers:0:Address={model.Address}", "Inference:Servers:0:Slots=2000", "Inference:Servers:0:Models:0:Name=brain", "Inference:Servers:0:Models:0:Capabilities=Chat, Tools, JsonSchema",
+            $"Inference:Servers:0:Address={model.Address}", "Inference:Servers:0:Slots=2000", "Worker:Concurrency=1200", "Inference:Servers:0:Models:0:Name=brain", "Inference:Servers:0:Models:0:Capabilities=Chat, Tools, JsonSchema",
             "Logging:Level=Warning");
         await UntilKnownAsync(server);
         foreach (var (name, run) in new (string, Func<Task>)[]
@@ -66,10 +66,10 @@ internal static class AgentBenchmarks
             }
         }
 
-        // A thousand agents, each in a turn all the time: the model takes five seconds for each of its two answers. What a turn takes beyond that is ours.
+        // A thousand agents, each in a turn all the time: the model takes ten seconds for its answer, and none for its call of a tool. What a turn takes beyond that is ours.
         async Task ManyAsync()
         {
-            var think = TimeSpan.FromSeconds(5);
+            var think = TimeSpan.FromSeconds(10);
             var agents = await MakeAsync(server, "many", Most);
             model.Answer = Turn(think);
             var times = new ConcurrentBag<double>();
@@ -77,13 +77,13 @@ internal static class AgentBenchmarks
             await Task.WhenAll(agents.Select(async (agent, i) =>
             {
                 // They begin spread over the first round, as people do.
-                await Task.Delay(TimeSpan.FromMilliseconds(2 * think.TotalMilliseconds * i / agents.Count));
+                await Task.Delay(think * i / agents.Count);
                 for (var round = 0; round < 3; round++)
                 {
                     var watch = Stopwatch.StartNew();
                     await AskAsync(server, agent);
                     if (round > 0)
-                        times.Add((watch.Elapsed - (2 * think)).TotalMilliseconds);
+                        times.Add((watch.Elapsed - think).TotalMilliseconds);
                 }
             }));
             report.Add(Percentiles("agents-1000-working", times, agents.Count * 3 / began.Elapsed.TotalSeconds, 1_000));
@@ -140,12 +140,12 @@ internal static class AgentBenchmarks
             return new DoubleAnswer
             {
                 Tokens = [own.Word, "and ", "more"],
-                FirstTokenDelay = TimeSpan.FromMilliseconds(20),
-                BeforeToken = index =>
+                BeforeToken = async index =>
                 {
-                    if (index == 0)
-                        own.Spoken();
-                    return Task.CompletedTask;
+                    if (index > 0)
+                        return;
+                    await Task.Delay(20);
+                    own.Spoken();
                 },
             };
         }
