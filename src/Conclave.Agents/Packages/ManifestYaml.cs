@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Conclave.Agents.Tools;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -98,7 +99,7 @@ internal sealed record ManifestYaml(JsonElement Json, IReadOnlyDictionary<string
                     writer.WriteEndArray();
                     break;
                 case Scalar scalar:
-                    WriteScalar(writer, scalar);
+                    YamlJson.WriteScalar(writer, Checked(scalar), scalar.Style == ScalarStyle.Plain);
                     break;
                 default:
                     throw new ManifestYamlException(Line(current), "A value was expected here.");
@@ -122,26 +123,6 @@ internal sealed record ManifestYaml(JsonElement Json, IReadOnlyDictionary<string
             }
 
             writer.WriteEndObject();
-        }
-
-        /// <summary>The core schema, YAML 1.2.2, section 10.3.2. Only what JSON can say counts as a number.</summary>
-        private static void WriteScalar(Utf8JsonWriter writer, Scalar scalar)
-        {
-            var text = Checked(scalar);
-            if (scalar.Style != ScalarStyle.Plain)
-                writer.WriteStringValue(text);
-            else if (text is "" or "~" or "null" or "Null" or "NULL")
-                writer.WriteNullValue();
-            else if (text is "true" or "True" or "TRUE")
-                writer.WriteBooleanValue(true);
-            else if (text is "false" or "False" or "FALSE")
-                writer.WriteBooleanValue(false);
-            else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole))
-                writer.WriteNumberValue(whole);
-            else if (char.IsAsciiDigit(text[^1]) && decimal.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var number))
-                writer.WriteNumberValue(number);
-            else
-                writer.WriteStringValue(text);
         }
 
         /// <summary>Neither JSON columns nor logs take NUL characters and halves of surrogate pairs.</summary>

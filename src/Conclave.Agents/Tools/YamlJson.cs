@@ -76,18 +76,17 @@ public static class YamlJson
                 writer.WriteEndArray();
                 break;
             case YamlScalarNode scalar:
-                WriteScalar(writer, scalar);
+                WriteScalar(writer, scalar.Value ?? "", scalar.Style is ScalarStyle.Plain);
                 break;
             default:
                 throw new FormatException($"line {node.Start.Line}: JSON has nothing for {node.NodeType}.");
         }
     }
 
-    // YAML 1.2's core schema: what is quoted is a text, whatever it looks like.
-    private static void WriteScalar(Utf8JsonWriter writer, YamlScalarNode scalar)
+    /// <summary>Writes a scalar by YAML 1.2's core schema (10.3.2): what is quoted is a text, whatever it looks like. Only what JSON can say counts as a number.</summary>
+    internal static void WriteScalar(Utf8JsonWriter writer, string text, bool isPlain)
     {
-        var text = scalar.Value ?? "";
-        if (scalar.Style is not ScalarStyle.Plain)
+        if (!isPlain)
             writer.WriteStringValue(text);
         else if (text is "" or "~" or "null" or "Null" or "NULL")
             writer.WriteNullValue();
@@ -95,10 +94,10 @@ public static class YamlJson
             writer.WriteBooleanValue(true);
         else if (text is "false" or "False" or "FALSE")
             writer.WriteBooleanValue(false);
-        else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
+        else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole))
+            writer.WriteNumberValue(whole);
+        else if (char.IsAsciiDigit(text[^1]) && double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number))
             writer.WriteNumberValue(number);
-        else if (text[0] is (>= '0' and <= '9') or '-' or '.' && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real))
-            writer.WriteNumberValue(real);
         else
             writer.WriteStringValue(text);
     }

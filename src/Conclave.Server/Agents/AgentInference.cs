@@ -53,15 +53,24 @@ internal sealed class AgentInference(IInference models, AgentStore agents, TurnS
         report.Model = call.Model;
         report.Phase = CallPhase.Running;
         var said = "";
-        var piece = heard.WaitAsync(cancellationToken).AsTask();
+        Task<bool>? piece = null;
+        // Of a stream with holes nothing more is heard.
+        var isWhole = true;
         var turn = await turns.FindAsync(tenant, turnId, cancellationToken);
         while (turn is null or { IsEnded: false })
         {
-            // Tokens come at once; that the turn has ended is asked for now and then.
-            await Task.WhenAny(piece, Task.Delay(LookInterval, time, cancellationToken));
+            // Tokens come at once; whether the turn has ended is asked when an answer has, and now and then.
+            var look = Task.Delay(LookInterval, time, cancellationToken);
+            if (isWhole)
+                piece ??= heard.WaitAsync(cancellationToken).AsTask();
+            await Task.WhenAny(piece ?? look, look);
             cancellationToken.ThrowIfCancellationRequested();
+            if (piece is { IsCompleted: true })
+                (isWhole, piece) = (await piece, null);
+            var mayHaveEnded = look.IsCompleted;
             while (heard.TryRead(out var next))
             {
+                mayHaveEnded |= next.Kind == TokenPieceKind.End;
                 if (next.Kind == TokenPieceKind.Begin)
                     said = "";
                 if (next.Kind != TokenPieceKind.Text)
@@ -70,12 +79,8 @@ internal sealed class AgentInference(IInference models, AgentStore agents, TurnS
                 yield return new ChatResponseUpdate(ChatRole.Assistant, next.Text) { ModelId = call.Model, ResponseId = turnId };
             }
 
-            // Without its end it is over: some were lost.
-            if (piece.IsCompletedSuccessfully && piece.Result)
-                piece = heard.WaitAsync(cancellationToken).AsTask();
-            else if (piece.IsCompleted)
-                piece = Task.Delay(Timeout.Infinite, cancellationToken).ContinueWith(_ => false, cancellationToken, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            turn = await turns.FindAsync(tenant, turnId, cancellationToken);
+            if (mayHaveEnded)
+                turn = await turns.FindAsync(tenant, turnId, cancellationToken);
         }
 
         report.InputTokens = turn.InputTokens;

@@ -95,14 +95,17 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         var token = reader.WaitForTokenAsync(cancellationToken);
         var look = Task.Delay(LookInterval, cancellationToken);
         var silence = TimeSpan.Zero;
+        var mayBeMore = true;
         while (true)
         {
-            if (await reader.TellStoredAsync(cancellationToken) && endsWithTurn)
+            // Tokens are no reason to ask the database.
+            if (mayBeMore && await reader.TellStoredAsync(cancellationToken) && endsWithTurn)
                 return;
             // Whatever comes first; a look now and then for what nobody told of.
             var first = await Task.WhenAny(signal, token, look);
             await first;
             silence = first == look ? silence + LookInterval : TimeSpan.Zero;
+            mayBeMore = signal.IsCompleted || look.IsCompleted;
             if (look.IsCompleted)
                 look = Task.Delay(LookInterval, cancellationToken);
             if (silence >= KeepAlive)
