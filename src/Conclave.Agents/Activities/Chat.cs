@@ -12,7 +12,7 @@ namespace Conclave.Agents.Activities;
 
 /// <summary>Asks the agent's model.</summary>
 [Activity("Conclave.Agents", "Agents", "Asks the agent's model with its prompt and conversation, hands on what it says as it says it, and adds the answer to the conversation. Goes on through Answer, or through Tool calls when the model wants tools.",
-    DisplayName = "Chat (agent)", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, Icon = AgentIcons.Chat, Color = AgentIcons.Color)]
+    DisplayName = "Chat (agent)", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, IsRecorded = true, Icon = AgentIcons.Chat, Color = AgentIcons.Color)]
 [FlowNode("Answer", "Tool calls")]
 public sealed class Chat : ModelActivity
 {

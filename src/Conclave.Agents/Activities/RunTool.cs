@@ -10,7 +10,7 @@ namespace Conclave.Agents.Activities;
 
 /// <summary>Runs a tool.</summary>
 [Activity("Conclave.Agents", "Agents", "Runs a tool, and nothing but what was decided on: permission and approval are checked once more. Goes on through Done, or through Failed with what went wrong.", DisplayName = "Run tool",
-    Kind = ActivityKind.Task, HasEffect = true, Icon = AgentIcons.Tools, Color = AgentIcons.Color)]
+    Kind = ActivityKind.Task, HasEffect = true, IsRecorded = true, Icon = AgentIcons.Tools, Color = AgentIcons.Color)]
 [FlowNode("Done", "Failed")]
 public sealed class RunTool : Activity
 {

@@ -44,24 +44,34 @@ public sealed class AgentStore(NpgsqlDataSource database, TimeProvider time)
     /// <summary>An agent by its id, or by its name; null when there is none.</summary>
     public async Task<Agent?> FindAsync(string tenant, string idOrName, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand($"""
+        return await SharedBatches.Of(database).QueryAsync(
+            $"""
             select {Columns} from conclave.agent where tenant = $1 and id = $2
             union all
             select {Columns} from conclave.agent where tenant = $1 and lower(name) = lower($2) and id <> $2
             limit 1
-            """);
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(idOrName);
-        return await OneAsync(tenant, idOrName, command, cancellationToken);
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(idOrName);
+            },
+            async reader => await reader.ReadAsync(CancellationToken.None) ? Read(tenant, reader) : null,
+            cancellationToken);
     }
 
     /// <summary>How an agent stands; null when there is none.</summary>
     public async ValueTask<AgentState?> StateAsync(string tenant, string id, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("select state from conclave.agent where tenant = $1 and id = $2");
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(id);
-        return await command.ExecuteScalarAsync(cancellationToken) is string state ? AgentLifecycle.Find(state) : null;
+        return await SharedBatches.Of(database).QueryAsync(
+            "select state from conclave.agent where tenant = $1 and id = $2",
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(id);
+            },
+            static async reader => await reader.ReadAsync(CancellationToken.None) ? AgentLifecycle.Find(reader.GetString(0)) : null,
+            cancellationToken);
     }
 
     /// <summary>Agents in the order of their names.</summary>

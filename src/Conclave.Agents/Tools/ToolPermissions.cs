@@ -28,8 +28,10 @@ public sealed class ToolPermissions(ToolStore store, ToolRegistry registry, Scri
             return new ToolDecision(ToolMode.Deny, problem, null);
         if (!ReferenceEquals(current.Definition, tool) && current.Hash != tool.Hash)
             return new ToolDecision(ToolMode.Deny, $"The tool '{tool.Name}' has another definition now than the one that was meant.", null);
-        var (permissions, row) = await store.ReadRulesAsync(tenant, agentId, tool.Name, cancellationToken);
-        configuration ??= row;
+        // Both go in one batch.
+        var reading = store.ReadPermissionsAsync(tenant, agentId, tool.Name, cancellationToken);
+        configuration ??= await store.ReadConfigurationAsync(tenant, agentId, cancellationToken);
+        var permissions = await reading;
         if (configuration is not null && !configuration.Tools.Contains(tool.Name) && !configuration.Tools.Contains("*"))
             return new ToolDecision(ToolMode.Deny, $"The tool '{tool.Name}' is not among those of the agent.", "configuration");
         ToolDecision? decided = null;

@@ -57,19 +57,23 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
     internal async Task<bool> RecordAsync(
         Guid id, ToolCall call, string version, string hash, ToolLimits? limits, ToolDecision? decision, DateTimeOffset? startedAt, ToolResult result, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        var recorded = await SharedBatches.Of(database).ExecuteAsync(
+            """
             insert into conclave.tool_run (tenant, id, agent_id, instance_id, turn_id, tool, tool_version, tool_hash, arguments, action_hash, idempotency_key,
                                            mode, reason, rule, approval_id, account, limits, status, error_code, error, output, usage, created_at, started_at, ended_at)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $23)
                 on conflict do nothing
-            """);
-        var parameters = command.Parameters;
-        AddIdentity(parameters, id, call, version, hash, decision);
-        parameters.Add(Json(limits is null ? null : JsonSerializer.Serialize(limits, ToolJson.Default.ToolLimits)));
-        AddOutcome(parameters, result);
-        parameters.AddTime(time.GetUtcNow());
-        parameters.AddTime(startedAt);
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+            """,
+            parameters =>
+            {
+                AddIdentity(parameters, id, call, version, hash, decision);
+                parameters.Add(Json(limits is null ? null : JsonSerializer.Serialize(limits, ToolJson.Default.ToolLimits)));
+                AddOutcome(parameters, result);
+                parameters.AddTime(time.GetUtcNow());
+                parameters.AddTime(startedAt);
+            },
+            cancellationToken);
+        return recorded == 1;
     }
 
     /// <summary>Says that this process lives: what it runs stays its own.</summary>
@@ -97,10 +101,16 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
     /// <summary>The run that a key was used for; null when none was, or it was refused.</summary>
     public async Task<ToolRunRecord?> FindByKeyAsync(string tenant, string key, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand($"select {Columns} from conclave.tool_run where tenant = $1 and idempotency_key = $2 and status <> 'refused'");
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(key);
-        return await ReadAsync(command, cancellationToken) is [var run] ? run : null;
+        var found = await SharedBatches.Of(database).QueryAsync(
+            $"select {Columns} from conclave.tool_run where tenant = $1 and idempotency_key = $2 and status <> 'refused'",
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(key);
+            },
+            static reader => ReadAsync(reader, CancellationToken.None),
+            cancellationToken);
+        return found is [var run] ? run : null;
     }
 
     /// <summary>One run; null when there is none.</summary>
@@ -123,7 +133,7 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
     {
         await using var command = database.CreateCommand($"""
             select {Columns} from conclave.tool_run
-             where tenant = $1 and ($2 is null or agent_id = $2) and ($3 is null or tool = $3) and ($4 is null or status = $4) and ($5 is null or instance_id = $5)
+             where tenant collate "C" = $1 and ($2 is null or agent_id = $2) and ($3 is null or tool = $3) and ($4 is null or status = $4) and ($5 is null or instance_id = $5)
                and ($6 is null or (created_at, id) < ($6, $7))
              order by created_at desc, id desc limit $8
             """);
@@ -147,7 +157,7 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
                    count(*) filter (where status = 'running'), count(distinct agent_id), max(created_at),
                    coalesce(avg((usage->>'milliseconds')::float8), 0), coalesce(percentile_cont(0.95) within group (order by (usage->>'milliseconds')::float8), 0),
                    coalesce(sum((usage->>'cpuSeconds')::float8), 0)
-              from conclave.tool_run where tenant = $1 and created_at >= $2 group by tool order by count(*) desc, tool
+              from conclave.tool_run where tenant collate "C" = $1 and created_at >= $2 group by tool order by count(*) desc, tool
             """);
         command.Parameters.AddValue(tenant);
         command.Parameters.AddTime(from);
@@ -228,8 +238,13 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
 
     private static async Task<IReadOnlyList<ToolRunRecord>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
-        var runs = new List<ToolRunRecord>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await ReadAsync(reader, cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<ToolRunRecord>> ReadAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
+    {
+        var runs = new List<ToolRunRecord>();
         while (await reader.ReadAsync(cancellationToken))
         {
             runs.Add(new ToolRunRecord(

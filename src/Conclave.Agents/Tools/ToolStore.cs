@@ -212,32 +212,39 @@ public sealed class ToolStore(NpgsqlDataSource database, TimeProvider time)
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>What may decide about a call: the permissions of the agent and of all, for the tool and for all, and the agent's own configuration.</summary>
-    internal async Task<(IReadOnlyList<ToolPermission> Permissions, AgentConfiguration? Configuration)> ReadRulesAsync(
-        string tenant, string agentId, string tool, CancellationToken cancellationToken)
-    {
-        await using var batch = database.CreateBatch();
-        var permissions = new NpgsqlBatchCommand("""
+    /// <summary>The permissions that may decide about a call: those of the agent and of all, for the tool and for all.</summary>
+    internal Task<List<ToolPermission>> ReadPermissionsAsync(string tenant, string agentId, string tool, CancellationToken cancellationToken) =>
+        SharedBatches.Of(database).QueryAsync(
+            """
             select agent_id, tool, mode, rules::text, version, updated_at, updated_by from conclave.tool_permission
              where tenant = $1 and agent_id = any($2) and tool = any($3)
-            """);
-        permissions.Parameters.AddValue(tenant);
-        permissions.Parameters.AddValue<string[]>([agentId, "*"]);
-        permissions.Parameters.AddValue<string[]>([tool, "*"]);
-        var agent = new NpgsqlBatchCommand("select configuration::text from conclave.agent where tenant = $1 and id = $2");
-        agent.Parameters.AddValue(tenant);
-        agent.Parameters.AddValue(agentId);
-        batch.BatchCommands.Add(permissions);
-        batch.BatchCommands.Add(agent);
-        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        var rows = new List<ToolPermission>();
-        while (await reader.ReadAsync(cancellationToken))
-            rows.Add(ReadPermission(reader));
-        await reader.NextResultAsync(cancellationToken);
-        var configuration = await reader.ReadAsync(cancellationToken)
-            ? JsonSerializer.Deserialize(reader.GetString(0), AgentRowJson.Default.AgentConfiguration) : null;
-        return (rows, configuration);
-    }
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue<string[]>([agentId, "*"]);
+                parameters.AddValue<string[]>([tool, "*"]);
+            },
+            static async reader =>
+            {
+                var rows = new List<ToolPermission>();
+                while (await reader.ReadAsync(CancellationToken.None))
+                    rows.Add(ReadPermission(reader));
+                return rows;
+            },
+            cancellationToken);
+
+    /// <summary>What an agent is at present; null when there is none.</summary>
+    internal Task<AgentConfiguration?> ReadConfigurationAsync(string tenant, string agentId, CancellationToken cancellationToken) =>
+        SharedBatches.Of(database).QueryAsync(
+            "select configuration::text from conclave.agent where tenant = $1 and id = $2",
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(agentId);
+            },
+            static async reader => await reader.ReadAsync(CancellationToken.None) ? JsonSerializer.Deserialize(reader.GetString(0), AgentRowJson.Default.AgentConfiguration) : null,
+            cancellationToken);
 
     internal static string NameOf(ToolMode mode) => mode switch { ToolMode.Allow => "allow", ToolMode.Ask => "ask", _ => "deny" };
 

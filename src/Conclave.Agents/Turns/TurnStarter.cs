@@ -37,7 +37,7 @@ public sealed record TurnRequest(string Message, string Actor)
     public WorkPriority Priority { get; init; } = WorkPriority.P1;
 }
 
-/// <summary>Begins turns: one commit for the turn, its message and the instance of the behaviour. A worker runs it.</summary>
+/// <summary>Begins turns: one commit for the turn, its message and the instance of the behaviour. This process runs it if it works and has room, else a worker does.</summary>
 /// <param name="agents">The agents.</param>
 /// <param name="turns">Their turns.</param>
 /// <param name="database">The database.</param>
@@ -72,11 +72,17 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
     /// <summary>Begins a turn.</summary>
     /// <returns>Id of the turn, and of its conversation.</returns>
     /// <exception cref="AgentException">There is no such agent or conversation, or the agent takes no message now.</exception>
-    public async Task<(string TurnId, string ConversationId)> StartAsync(string tenant, string agentId, TurnRequest request, CancellationToken cancellationToken)
+    public async Task<(string TurnId, string ConversationId)> StartAsync(string tenant, string agentId, TurnRequest request, CancellationToken cancellationToken) =>
+        await StartAsync(await agents.FindAsync(tenant, agentId, cancellationToken) ?? throw AgentStore.Missing(agentId), request, cancellationToken);
+
+    /// <summary>Begins a turn of an agent that was just read.</summary>
+    /// <returns>Id of the turn, and of its conversation.</returns>
+    /// <exception cref="AgentException">There is no such conversation, or the agent takes no message now.</exception>
+    public async Task<(string TurnId, string ConversationId)> StartAsync(Agent agent, TurnRequest request, CancellationToken cancellationToken)
     {
+        var tenant = agent.Tenant;
         if (string.IsNullOrWhiteSpace(request.Message) || request.Message.Length > LongestMessage || request.Message.Contains('\0', StringComparison.Ordinal))
             throw new AgentException(AgentFailure.BadRequest, "agents.bad_message", $"The message must have 1 to {LongestMessage:N0} characters, and no NUL.");
-        var agent = await agents.FindAsync(tenant, agentId, cancellationToken) ?? throw AgentStore.Missing(agentId);
         if (agent.Template is { } template && LostPackage(tenant, template) is { } lost)
             throw new AgentException(AgentFailure.Conflict, "agents.package_lost", $"Agent '{agent.Name}' takes no messages: {lost}");
         if (await MoodOf(agent, cancellationToken) is { } mood)
@@ -110,7 +116,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
             },
             Effects = [new TurnBegun(agent.Id, conversationId, request.Actor, hash, request.Message, limits, agent.Configuration.Health, now) { History = request.History }],
         });
-        var outcome = await runtime.Runner.EnqueueAsync(tenant, instance, request.Priority);
+        var outcome = await runtime.StartInstanceAsync(tenant, instance, request.Priority);
         // An instance of this id is the same turn, asked for once more.
         return outcome is CommitOutcome.Stored or CommitOutcome.Exists ? (turnId, conversationId) : throw await RefusalAsync(agent, turnId, conversationId, cancellationToken);
     }

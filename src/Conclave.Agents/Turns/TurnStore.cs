@@ -60,7 +60,7 @@ public sealed class TurnStore(NpgsqlDataSource database)
     {
         await using var command = database.CreateCommand($"""
             select {Columns} from conclave.agent_turn
-             where tenant = $1 and agent_id = $2 and ($3::text is null or conversation_id = $3) and ($4::timestamptz is null or (started_at, id) < ($4, $5))
+             where tenant collate "C" = $1 and agent_id = $2 and ($3::text is null or conversation_id = $3) and ($4::timestamptz is null or (started_at, id) < ($4, $5))
              order by started_at desc, id desc limit $6
             """);
         command.Parameters.AddValue(tenant);
@@ -96,7 +96,7 @@ public sealed class TurnStore(NpgsqlDataSource database)
     {
         await using var command = database.CreateCommand("""
             select id, agent_id, owner, title, turns, created_at, updated_at from conclave.agent_conversation
-             where tenant = $1 and agent_id = $2 order by updated_at desc, id limit $3
+             where tenant collate "C" = $1 and agent_id = $2 order by updated_at desc, id limit $3
             """);
         command.Parameters.AddValue(tenant);
         command.Parameters.AddValue(agentId);
@@ -111,26 +111,32 @@ public sealed class TurnStore(NpgsqlDataSource database)
     /// <param name="cancellationToken">Stops waiting.</param>
     public async Task<IReadOnlyList<StoredMessage>> ReadMessagesAsync(string tenant, string conversationId, long mostTokens, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            select m.turn, m.place, m.turn_id, m.role, c.body, m.created_at
+        return await SharedBatches.Of(database).QueryAsync(
+            """
+            select m.turn, m.place, m.turn_id, m.role, (select c.body from conclave.agent_content c where c.tenant = $1 and c.hash = m.hash), m.created_at
               from (select *, sum(tokens) over (order by turn desc, place desc) as taken from conclave.agent_message where tenant = $1 and conversation_id = $2) m
-              join conclave.agent_content c on c.tenant = $1 and c.hash = m.hash
              where m.taken <= $3
              order by m.turn, m.place
-            """);
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(conversationId);
-        command.Parameters.AddValue(mostTokens);
-        var messages = new List<StoredMessage>();
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            messages.Add(new StoredMessage(
-                reader.GetInt32(0), reader.GetInt32(1), reader.GetString(2),
-                new TurnMessage(reader.GetString(3), reader.GetFieldValue<byte[]>(4)), reader.GetFieldValue<DateTimeOffset>(5)));
-        }
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(conversationId);
+                parameters.AddValue(mostTokens);
+            },
+            static async reader =>
+            {
+                var messages = new List<StoredMessage>();
+                while (await reader.ReadAsync(CancellationToken.None))
+                {
+                    messages.Add(new StoredMessage(
+                        reader.GetInt32(0), reader.GetInt32(1), reader.GetString(2),
+                        new TurnMessage(reader.GetString(3), reader.GetFieldValue<byte[]>(4)), reader.GetFieldValue<DateTimeOffset>(5)));
+                }
 
-        return messages;
+                return messages;
+            },
+            cancellationToken);
     }
 
     /// <summary>What happened, oldest first.</summary>
@@ -143,25 +149,32 @@ public sealed class TurnStore(NpgsqlDataSource database)
     public async Task<IReadOnlyList<AgentEvent>> ReadEventsAsync(
         string tenant, string agentId, string? turnId, long after, int limit, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(turnId is null
+        return await SharedBatches.Of(database).QueryAsync(
+            turnId is null
             ? "select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event where tenant = $1 and agent_id = $2 and id > $3 order by id limit $4"
-            : "select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event where tenant = $1 and agent_id = $2 and id > $3 and turn_id = $5 order by id limit $4");
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(agentId);
-        command.Parameters.AddValue(after);
-        command.Parameters.AddValue(limit);
-        if (turnId is not null)
-            command.Parameters.AddValue(turnId);
-        var events = new List<AgentEvent>();
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            events.Add(new AgentEvent(
-                reader.GetInt64(0), reader.GetString(1), reader.IsDBNull(2) ? null : reader.GetString(2), reader.GetString(3),
-                JsonElement.Parse(reader.GetString(4)), reader.GetFieldValue<DateTimeOffset>(5)));
-        }
+            : "select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event where tenant = $1 and agent_id = $2 and id > $3 and turn_id = $5 order by id limit $4",
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(agentId);
+                parameters.AddValue(after);
+                parameters.AddValue(limit);
+                if (turnId is not null)
+                    parameters.AddValue(turnId);
+            },
+            static async reader =>
+            {
+                var events = new List<AgentEvent>();
+                while (await reader.ReadAsync(CancellationToken.None))
+                {
+                    events.Add(new AgentEvent(
+                        reader.GetInt64(0), reader.GetString(1), reader.IsDBNull(2) ? null : reader.GetString(2), reader.GetString(3),
+                        JsonElement.Parse(reader.GetString(4)), reader.GetFieldValue<DateTimeOffset>(5)));
+                }
 
-        return events;
+                return events;
+            },
+            cancellationToken);
     }
 
     /// <summary>Number of an agent's last event; 0 before the first.</summary>

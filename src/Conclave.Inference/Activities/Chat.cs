@@ -7,7 +7,7 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Activities;
 
 /// <summary>Asks a model.</summary>
-[Activity("Conclave", "AI", "Asks a model and takes its answer: text, JSON that fits a schema, or calls of tools.", DisplayName = "Chat", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true,
+[Activity("Conclave", "AI", "Asks a model and takes its answer: text, JSON that fits a schema, or calls of tools.", DisplayName = "Chat", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, IsRecorded = true,
     Icon = AIIcons.Chat, Color = AIIcons.Color)]
 public sealed class Chat : ModelActivity
 {

@@ -6,7 +6,7 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Activities;
 
 /// <summary>Says which of some labels fits a text.</summary>
-[Activity("Conclave", "AI", "Says which of some labels fits a text best.", DisplayName = "Classify", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true,
+[Activity("Conclave", "AI", "Says which of some labels fits a text best.", DisplayName = "Classify", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, IsRecorded = true,
     Icon = AIIcons.Classify, Color = AIIcons.Color)]
 public sealed class Classify : ModelActivity
 {

@@ -6,7 +6,7 @@ using Conclave.Workflows.Expressions;
 namespace Conclave.Inference.Activities;
 
 /// <summary>Turns texts into vectors.</summary>
-[Activity("Conclave", "AI", "Turns texts into vectors, to compare what they mean.", DisplayName = "Embed", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true,
+[Activity("Conclave", "AI", "Turns texts into vectors, to compare what they mean.", DisplayName = "Embed", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, IsRecorded = true,
     Icon = AIIcons.Embed, Color = AIIcons.Color)]
 public sealed class Embed : ModelActivity
 {

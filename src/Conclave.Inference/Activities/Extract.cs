@@ -7,7 +7,7 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Activities;
 
 /// <summary>Takes data out of a text.</summary>
-[Activity("Conclave", "AI", "Takes data out of a text, as JSON that fits a schema.", DisplayName = "Extract", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true,
+[Activity("Conclave", "AI", "Takes data out of a text, as JSON that fits a schema.", DisplayName = "Extract", Kind = ActivityKind.Task, IsResilient = true, HasEffect = true, IsRecorded = true,
     Icon = AIIcons.Extract, Color = AIIcons.Color)]
 public sealed class Extract : ModelActivity
 {

@@ -66,7 +66,7 @@ internal sealed class IdempotentAnswers(NpgsqlDataSource database, TimeSpan rete
     public async Task<bool> RenewAsync(KeyClaim claim, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("update conclave.inference_answer set lease_until = $4 where tenant = $1 and key = $2 and owner = $3 and answer is null");
-        Add(command, claim);
+        Add(command.Parameters, claim);
         command.Parameters.AddValue((time.GetUtcNow() + lease).UtcDateTime);
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
@@ -74,18 +74,22 @@ internal sealed class IdempotentAnswers(NpgsqlDataSource database, TimeSpan rete
     /// <summary>Keeps the answer.</summary>
     public async Task CompleteAsync(KeyClaim claim, StoredAnswer answer)
     {
-        await using var command = database.CreateCommand("update conclave.inference_answer set answer = $4, expires_at = $5 where tenant = $1 and key = $2 and owner = $3 and answer is null");
-        Add(command, claim);
-        command.Parameters.AddValue(answer.ToUtf8());
-        command.Parameters.AddValue((time.GetUtcNow() + retention).UtcDateTime);
-        await command.ExecuteNonQueryAsync(CancellationToken.None);
+        await SharedBatches.Of(database).ExecuteAsync(
+            "update conclave.inference_answer set answer = $4, expires_at = $5 where tenant = $1 and key = $2 and owner = $3 and answer is null",
+            parameters =>
+            {
+                Add(parameters, claim);
+                parameters.AddValue(answer.ToUtf8());
+                parameters.AddValue((time.GetUtcNow() + retention).UtcDateTime);
+            },
+            CancellationToken.None);
     }
 
     /// <summary>Gives the key back, so that a repeated call is a new one.</summary>
     public async Task AbandonAsync(KeyClaim claim)
     {
         await using var command = database.CreateCommand("delete from conclave.inference_answer where tenant = $1 and key = $2 and owner = $3 and answer is null");
-        Add(command, claim);
+        Add(command.Parameters, claim);
         await command.ExecuteNonQueryAsync(CancellationToken.None);
     }
 
@@ -96,29 +100,34 @@ internal sealed class IdempotentAnswers(NpgsqlDataSource database, TimeSpan rete
         turn.TrySetResult();
     }
 
-    private static void Add(NpgsqlCommand command, KeyClaim claim)
+    private static void Add(NpgsqlParameterCollection parameters, KeyClaim claim)
     {
-        command.Parameters.AddValue(claim.Tenant);
-        command.Parameters.AddValue(claim.Key);
-        command.Parameters.AddValue(claim.Owner);
+        parameters.AddValue(claim.Tenant);
+        parameters.AddValue(claim.Key);
+        parameters.AddValue(claim.Owner);
     }
 
     private async Task<bool> TryClaimAsync(string tenant, string key, byte[] hash, Guid owner, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        await using var command = database.CreateCommand("""
+        var claimed = await SharedBatches.Of(database).ExecuteAsync(
+            """
             insert into conclave.inference_answer as a (tenant, key, hash, owner, lease_until, expires_at) values ($1, $2, $3, $4, $5, $6)
             on conflict (tenant, key) do update set hash = excluded.hash, owner = excluded.owner, lease_until = excluded.lease_until, expires_at = excluded.expires_at, answer = null
              where a.expires_at <= $7 or (a.answer is null and a.lease_until <= $7 and a.hash = excluded.hash)
-            """);
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(key);
-        command.Parameters.AddValue(hash);
-        command.Parameters.AddValue(owner);
-        command.Parameters.AddValue((now + lease).UtcDateTime);
-        command.Parameters.AddValue((now + retention).UtcDateTime);
-        command.Parameters.AddValue(now.UtcDateTime);
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(key);
+                parameters.AddValue(hash);
+                parameters.AddValue(owner);
+                parameters.AddValue((now + lease).UtcDateTime);
+                parameters.AddValue((now + retention).UtcDateTime);
+                parameters.AddValue(now.UtcDateTime);
+            },
+            cancellationToken);
+        return claimed == 1;
     }
 
     private async Task<Found?> FindAsync(string tenant, string key, CancellationToken cancellationToken)

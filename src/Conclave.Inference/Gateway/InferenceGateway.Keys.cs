@@ -32,12 +32,13 @@ public sealed partial class InferenceGateway
             yield break;
         }
 
-        var isStored = false;
+        var (isStored, wasContinued) = (false, false);
         var run = new ChatRun(this, call, report, clock);
         await using var keeper = new KeyKeeper(this, claim, run);
         try
         {
             var snapshot = await _snapshots.FindAsync(tenant, SnapshotKey(call, report.CallId), cancellationToken);
+            wasContinued = snapshot is not null;
             var updates = call.Context.Cache == CachePolicy.Off
                 ? AskAsync(run, call, report, snapshot, cancellationToken)
                 : AnswerCachedAsync(run, call, report, snapshot, cancellationToken);
@@ -63,7 +64,7 @@ public sealed partial class InferenceGateway
             await keeper.DisposeAsync();
             if (!isStored)
                 await GiveUpAsync(call, report, run, claim);
-            else
+            else if (wasContinued || run.HasStored || keeper.HasStored)
                 await ForgetSnapshotAsync(call, report.CallId);
         }
     }
@@ -135,46 +136,45 @@ public sealed partial class InferenceGateway
     /// <summary>Says now and then that a call with a key still runs, and stores what it has.</summary>
     private sealed class KeyKeeper : IAsyncDisposable
     {
-        private readonly CancellationTokenSource _stop = new();
+        private readonly PeriodicTimer _timer;
         private readonly Task _keeping;
-        private int _isDisposed;
 
-        public KeyKeeper(InferenceGateway gateway, KeyClaim claim, ChatRun? run) => _keeping = Task.Run(() => KeepAsync(gateway, claim, run));
+        public KeyKeeper(InferenceGateway gateway, KeyClaim claim, ChatRun? run)
+        {
+            var third = gateway._answers.Lease / 3;
+            // Ended by its disposal, which unlike a cancellation throws nothing: most calls end before the first tick.
+            _timer = new PeriodicTimer(third < gateway.Options.SnapshotInterval ? third : gateway.Options.SnapshotInterval, gateway.Time);
+            _keeping = KeepAsync(gateway, claim, run, third);
+        }
+
+        /// <summary>Whether it has stored what the call had so far.</summary>
+        public bool HasStored { get; private set; }
 
         public async ValueTask DisposeAsync()
         {
-            if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
-                return;
-            await _stop.CancelAsync();
+            _timer.Dispose();
             await _keeping;
-            _stop.Dispose();
         }
 
-        private async Task KeepAsync(InferenceGateway gateway, KeyClaim claim, ChatRun? run)
+        private async Task KeepAsync(InferenceGateway gateway, KeyClaim claim, ChatRun? run, TimeSpan third)
         {
-            var third = gateway._answers.Lease / 3;
-            var interval = third < gateway.Options.SnapshotInterval ? third : gateway.Options.SnapshotInterval;
             var (renewed, stored) = (gateway.Time.GetTimestamp(), 0);
-            while (true)
+            while (await _timer.WaitForNextTickAsync(CancellationToken.None))
             {
                 try
                 {
-                    await Task.Delay(interval, gateway.Time, _stop.Token);
-                    if (gateway.Time.GetElapsedTime(renewed) + interval > third)
+                    if (gateway.Time.GetElapsedTime(renewed) + _timer.Period > third)
                     {
-                        await gateway._answers.RenewAsync(claim, _stop.Token);
+                        await gateway._answers.RenewAsync(claim, CancellationToken.None);
                         renewed = gateway.Time.GetTimestamp();
                     }
 
                     if (run?.Snapshot is { } snapshot && snapshot.Text.Length != stored)
                     {
-                        await gateway._snapshots.StoreAsync(claim.Tenant, $"key:{claim.Key}", snapshot, _stop.Token);
+                        HasStored = true;
+                        await gateway._snapshots.StoreAsync(claim.Tenant, $"key:{claim.Key}", snapshot, CancellationToken.None);
                         stored = snapshot.Text.Length;
                     }
-                }
-                catch (OperationCanceledException)
-                {
-                    return;
                 }
                 catch (NpgsqlException exception)
                 {

@@ -38,18 +38,19 @@ internal sealed class Snapshots(NpgsqlDataSource database)
     /// <summary>What a call has; null for nothing.</summary>
     public async Task<CallSnapshot?> FindAsync(string tenant, string key, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        return await SharedBatches.Of(database).QueryAsync(
+            """
             select text, input_tokens, output_tokens, cost, queued_at, started_at, ended_at, servers, tokens
               from conclave.inference_snapshot where tenant = $1 and key = $2
-            """);
-        command.Parameters.AddValue(tenant);
-        command.Parameters.AddValue(key);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        if (!await reader.ReadAsync(cancellationToken))
-            return null;
-        return new CallSnapshot(
-            reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetDecimal(3),
-            CallSlices.Read(reader, 4));
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddValue(key);
+            },
+            static async reader => await reader.ReadAsync(CancellationToken.None)
+                ? new CallSnapshot(reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetDecimal(3), CallSlices.Read(reader, 4)) : null,
+            cancellationToken);
     }
 
     /// <summary>Forgets what a call had.</summary>

@@ -27,6 +27,7 @@ public sealed partial class TokenStreams(NpgsqlDataSource database, TimeProvider
     // A notification has at most 8,000 bytes, and a UTF-16 unit at most three.
     private const int LongestText = 2_000;
     private const int MostOutgoing = 50_000;
+    private const int MostAtOnce = 1_000;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(150);
     private static readonly TimeSpan RenewInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Interest = TimeSpan.FromSeconds(30);
@@ -36,6 +37,7 @@ public sealed partial class TokenStreams(NpgsqlDataSource database, TimeProvider
     private readonly ConcurrentDictionary<StreamKey, Wanted> _wanted = [];
     private readonly Channel<(StreamKey Key, TokenPiece Piece)> _outgoing = Channel.CreateBounded<(StreamKey, TokenPiece)>(new BoundedChannelOptions(MostOutgoing) { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
+    private GroupedWork<StreamKey, bool>? _wants;
     private Task? _telling;
     private Task? _renewing;
 
@@ -68,7 +70,12 @@ public sealed partial class TokenStreams(NpgsqlDataSource database, TimeProvider
         _ = LazyInitializer.EnsureInitialized(ref _renewing, () => Task.Run(RenewAsync, CancellationToken.None));
         try
         {
-            await WantAsync([key], cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
+            await LazyInitializer.EnsureInitialized(ref _wants, () => new GroupedWork<StreamKey, bool>(1, MostAtOnce, async keys =>
+            {
+                await WantAsync(keys, _stop.Token);
+                return new bool[keys.Count];
+            })).RunAsync(key);
         }
         catch
         {
@@ -173,7 +180,7 @@ public sealed partial class TokenStreams(NpgsqlDataSource database, TimeProvider
         }
     }
 
-    private async Task WantAsync(StreamKey[] keys, CancellationToken cancellationToken)
+    private async Task WantAsync(IReadOnlyList<StreamKey> keys, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand($"select pg_notify('{WantChannel}', w.payload) from unnest($1) as w(payload)");
         command.Parameters.AddArray(keys, key => $"{_node}\n{key.Tenant}\n{key.Channel}");

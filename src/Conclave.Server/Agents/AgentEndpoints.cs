@@ -119,13 +119,13 @@ internal static class AgentEndpoints
         {
             await context.RequestServices.GetRequiredService<AgentStream>().WriteAsync(context, agent.Id, request.TurnId, default, endsWithTurn: true, async () =>
             {
-                await starter.StartAsync(context.Tenant(), agent.Id, request, context.RequestAborted);
+                await starter.StartAsync(agent, request, context.RequestAborted);
                 context.Response.Headers.Location = url;
             });
             return;
         }
 
-        var (turnId, conversationId) = await starter.StartAsync(context.Tenant(), agent.Id, request, context.RequestAborted);
+        var (turnId, conversationId) = await starter.StartAsync(agent, request, context.RequestAborted);
         context.Response.Headers.Location = url;
         await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, new TurnStartedShape(turnId, conversationId, $"{url}/events", url), AgentApiJson.Default.TurnStartedShape), 202);
     }

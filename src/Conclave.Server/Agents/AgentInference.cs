@@ -43,7 +43,7 @@ internal sealed class AgentInference(IInference models, AgentStore agents, TurnS
         using var heard = await tokens.SubscribeAsync(tenant, turnId, cancellationToken);
         try
         {
-            await starter.StartAsync(tenant, agent.Id, request, cancellationToken);
+            await starter.StartAsync(agent, request, cancellationToken);
         }
         catch (AgentException exception)
         {

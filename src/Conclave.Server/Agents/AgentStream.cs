@@ -75,7 +75,7 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         {
             if (begin is not null)
                 await begin();
-            await RunAsync(new Reader(turns, stream, subscription, tenant, agentId, turnId, place), signals.Reader, endsWithTurn, stop.Token);
+            await RunAsync(new Reader(turns, stream, subscription, signals.Reader, tenant, agentId, turnId, place), signals.Reader, endsWithTurn, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -98,14 +98,17 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         var mayBeMore = true;
         while (true)
         {
-            // Tokens are no reason to ask the database.
-            if (mayBeMore && await reader.TellStoredAsync(cancellationToken) && endsWithTurn)
+            var hasEnded = await reader.TellTokensAsync(cancellationToken);
+            // Tokens are no reason to ask the database. What is signalled by now is read now.
+            if (signals.TryRead(out _) || mayBeMore)
+                hasEnded |= await reader.TellStoredAsync(cancellationToken);
+            if (hasEnded && endsWithTurn)
                 return;
             // Whatever comes first; a look now and then for what nobody told of.
             var first = await Task.WhenAny(signal, token, look);
             await first;
             silence = first == look ? silence + LookInterval : TimeSpan.Zero;
-            mayBeMore = signal.IsCompleted || look.IsCompleted;
+            mayBeMore = look.IsCompleted;
             if (look.IsCompleted)
                 look = Task.Delay(LookInterval, cancellationToken);
             if (silence >= KeepAlive)
@@ -114,22 +117,16 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
                 silence = TimeSpan.Zero;
             }
 
-            while (token.IsCompleted)
-            {
-                await reader.TellTokensAsync(cancellationToken);
+            if (token.IsCompleted)
                 token = reader.WaitForTokenAsync(cancellationToken);
-            }
-
             if (signal.IsCompleted)
-            {
-                signals.TryRead(out _);
                 signal = signals.WaitToReadAsync(cancellationToken).AsTask();
-            }
         }
     }
 
     /// <summary>One client's stream: what it was told, and what comes next.</summary>
-    private sealed class Reader(TurnStore turns, EventStream stream, TokenSubscription? subscription, string tenant, string agentId, string? turnId, StreamPlace from)
+    private sealed class Reader(
+        TurnStore turns, EventStream stream, TokenSubscription? subscription, ChannelReader<bool> signals, string tenant, string agentId, string? turnId, StreamPlace from)
     {
         private readonly SortedSet<long> _told = [];
         private readonly long _first = from.Event;
@@ -146,9 +143,9 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         public Task WaitForTokenAsync(CancellationToken cancellationToken) =>
             subscription is null ? Task.Delay(Timeout.Infinite, cancellationToken) : WaitAsync(subscription, cancellationToken);
 
-        /// <summary>Tells what was stored since.</summary>
+        /// <summary>Tells what was stored since. What was said before an answer was stored is told before it.</summary>
         /// <returns>Whether the turn has ended.</returns>
-        public async Task<bool> TellStoredAsync(CancellationToken cancellationToken)
+        public async Task<bool> TellStoredAsync(CancellationToken cancellationToken, bool isBetweenAnswers = false)
         {
             while (true)
             {
@@ -161,8 +158,11 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
                     if (!_told.Add(happened.Id))
                         continue;
                     isNew = true;
+                    var isEnd = turnId is not null && happened.Type is ("turn.completed" or "turn.failed" or "turn.cancelled");
+                    if (!isBetweenAnswers && (isEnd || happened.Type == "model.completed"))
+                        await TellAnswerAsync(cancellationToken);
                     await TellAsync(happened, cancellationToken);
-                    if (happened.Type is "turn.completed" or "turn.failed" or "turn.cancelled" && turnId is not null)
+                    if (isEnd)
                         return true;
                 }
 
@@ -173,23 +173,47 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
             }
         }
 
-        /// <summary>Tells the tokens that have come.</summary>
-        public async ValueTask TellTokensAsync(CancellationToken cancellationToken)
+        /// <summary>Tells the tokens that have come. Before an answer begins everything about the one before it is stored, and told.</summary>
+        /// <returns>Whether the turn has ended.</returns>
+        public async ValueTask<bool> TellTokensAsync(CancellationToken cancellationToken)
         {
-            while (subscription!.TryRead(out var piece))
+            while (subscription?.TryRead(out var piece) == true)
+            {
+                if (piece.Kind == TokenPieceKind.Begin)
+                {
+                    if (signals.TryRead(out _) && await TellStoredAsync(cancellationToken, isBetweenAnswers: true))
+                        return true;
+                    (_isInside, _place) = (false, _place with { Characters = 0 });
+                }
+
+                await TellPieceAsync(piece, cancellationToken);
+            }
+
+            return false;
+        }
+
+        /// <summary>Tells the rest of an answer that is stored: all of it has come.</summary>
+        private async ValueTask TellAnswerAsync(CancellationToken cancellationToken)
+        {
+            while (subscription?.TryRead(out var piece) == true && piece.Kind != TokenPieceKind.End)
             {
                 if (piece.Kind == TokenPieceKind.Begin)
                     (_isInside, _place) = (false, _place with { Characters = 0 });
-                if (piece.Kind != TokenPieceKind.Text || _isInside)
-                    continue;
-                _place = _place with { Characters = _place.Characters + piece.Text.Length };
-                await stream.WriteAsync(static (writer, text) =>
-                {
-                    writer.WriteStartObject();
-                    writer.WriteString("text"u8, text);
-                    writer.WriteEndObject();
-                }, piece.Text, cancellationToken, "token", _place.ToString());
+                await TellPieceAsync(piece, cancellationToken);
             }
+        }
+
+        private async ValueTask TellPieceAsync(TokenPiece piece, CancellationToken cancellationToken)
+        {
+            if (piece.Kind != TokenPieceKind.Text || _isInside)
+                return;
+            _place = _place with { Characters = _place.Characters + piece.Text.Length };
+            await stream.WriteAsync(static (writer, text) =>
+            {
+                writer.WriteStartObject();
+                writer.WriteString("text"u8, text);
+                writer.WriteEndObject();
+            }, piece.Text, cancellationToken, "token", _place.ToString());
         }
 
         private async ValueTask TellAsync(AgentEvent happened, CancellationToken cancellationToken)

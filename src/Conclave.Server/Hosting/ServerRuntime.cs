@@ -40,6 +40,9 @@ public sealed partial class ServerRuntime(
     ILoggerFactory loggers,
     TimeProvider time) : IHostedLifecycleService, IAsyncDisposable
 {
+    private const int MostConnections = 20;
+    private const int MostPrepared = 100;
+
     private readonly ILogger _logger = loggers.CreateLogger<ServerRuntime>();
     private readonly CancellationTokenSource _stop = new();
     private readonly List<IDisposable> _gauges = [];
@@ -221,10 +224,13 @@ public sealed partial class ServerRuntime(
     {
         var builder = new NpgsqlDataSourceBuilder(connectionString) { Name = "conclave" };
         var given = builder.ConnectionStringBuilder;
-        if (!given.ContainsKey("Max Auto Prepare"))
-            given.MaxAutoPrepare = 100;
-        if (!given.ContainsKey("Maximum Pool Size"))
-            given.MaxPoolSize = 40;
+        // The builder says of every keyword that it contains it, so what nobody chose is known by its value.
+        var defaults = new NpgsqlConnectionStringBuilder();
+        if (given.MaxAutoPrepare == defaults.MaxAutoPrepare)
+            given.MaxAutoPrepare = MostPrepared;
+        // Each connection is a process of PostgreSQL that prepares and caches for itself: few that are warm do more than many.
+        if (given.MaxPoolSize == defaults.MaxPoolSize)
+            given.MaxPoolSize = MostConnections;
         // Nothing that we run leaves settings behind on a connection.
         given.NoResetOnClose = true;
         given.ApplicationName ??= "conclave";

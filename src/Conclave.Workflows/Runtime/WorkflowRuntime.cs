@@ -165,6 +165,14 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         _working = Task.Run(() => Worker.RunAsync(_drain.Token, _abort.Token), CancellationToken.None);
     }
 
+    /// <summary>Starts an instance: here and at once if this process works and has room, else through the queue.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instance">The instance, pending.</param>
+    /// <param name="priority">How urgent it is.</param>
+    /// <returns>Whether it was stored: not when one with its id exists, or something refuses it. It runs on.</returns>
+    public async Task<CommitOutcome> StartInstanceAsync(string tenant, WorkflowInstance instance, WorkPriority priority) =>
+        await Worker.TryStartAsync(tenant, instance, priority) ?? await Runner.EnqueueAsync(tenant, instance, priority);
+
     /// <summary>Takes no more work, and waits for what runs; what takes too long is put back.</summary>
     public async Task StopAsync()
     {

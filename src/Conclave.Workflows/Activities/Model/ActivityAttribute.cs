@@ -56,6 +56,12 @@ public sealed class ActivityAttribute(string ns, string category, string descrip
     /// Whether the activity changes something outside, so that a durable runtime stores the instance before and after it.
     /// </summary>
     public bool HasEffect { get; init; }
+
+    /// <summary>
+    /// Whether what comes of the effect is kept under the activity's idempotency key by whoever does it, so that it gives the same and does nothing again when it is repeated
+    /// after a crash. The instance is then stored before it only, which takes what came of it along with the next commit.
+    /// </summary>
+    public bool IsRecorded { get; init; }
 }
 
 /// <summary>What starts an activity and where it runs.</summary>

@@ -60,6 +60,9 @@ public sealed record ActivityDescriptor
     /// <summary>Whether the activity changes something outside, see <see cref="ActivityAttribute.HasEffect"/>.</summary>
     public bool HasEffect { get; init; }
 
+    /// <summary>Whether what comes of the effect is kept elsewhere, see <see cref="ActivityAttribute.IsRecorded"/>.</summary>
+    public bool IsRecorded { get; init; }
+
     /// <summary>Expression syntax without which the activity cannot run; null when it needs none.</summary>
     public string? RequiredSyntax { get; init; }
 

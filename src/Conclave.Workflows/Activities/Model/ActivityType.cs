@@ -148,6 +148,7 @@ public sealed class ActivityType
                 IsTerminal = attribute.IsTerminal,
                 IsResilient = attribute.IsResilient,
                 HasEffect = attribute.HasEffect,
+                IsRecorded = attribute.IsRecorded,
                 RequiredSyntax = attribute.RequiredSyntax,
             };
             var create = System.Linq.Expressions.Expression

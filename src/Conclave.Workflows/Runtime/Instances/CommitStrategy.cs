@@ -7,7 +7,8 @@ namespace Conclave.Workflows.Runtime.Instances;
 /// <remarks>
 /// Workflows: <c>WorkflowExecuting</c>, <c>WorkflowExecuted</c>, <c>ActivityExecuting</c>, <c>ActivityExecuted</c>. Activities:
 /// <c>CommitAlways</c>, <c>CommitNever</c>, <c>Executing</c>, <c>Executed</c>. Names in the designer may end in <c>Strategy</c>. Activities that
-/// touch the world are stored before and after unless they say <c>CommitNever</c>.
+/// touch the world are stored before and after unless they say <c>CommitNever</c>; those whose effects are recorded elsewhere
+/// (<see cref="ActivityDescriptor.IsRecorded"/>) only before.
 /// </remarks>
 public static class CommitStrategy
 {
@@ -59,7 +60,8 @@ public static class CommitStrategy
         var own = node.CommitStrategyName;
         if (!string.IsNullOrEmpty(own))
             return Is(own, "CommitAlways") || Is(own, "Executed");
-        return node.Descriptor.HasEffect || (!isOpen && Is(workflow.Options.CommitStrategyName, "ActivityExecuted"));
+        // What is recorded under the activity's key is found there by a repeated burst.
+        return node.Descriptor is { HasEffect: true, IsRecorded: false } || (!isOpen && Is(workflow.Options.CommitStrategyName, "ActivityExecuted"));
     }
 
     /// <summary>Whether an activity must never be the reason to store the instance.</summary>

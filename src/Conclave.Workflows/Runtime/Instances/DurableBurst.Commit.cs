@@ -28,8 +28,8 @@ internal sealed partial class DurableBurst
     /// <exception cref="HoldLostException">Somebody else has taken the instance.</exception>
     async ValueTask ICommitPoints.CommitAsync(WorkflowInstance instance, CancellationToken cancellationToken)
     {
-        if (await CommitAsync(keepsHold: true, cancellationToken) != CommitOutcome.Stored)
-            throw new HoldLostException(Instance.Id);
+        if (await CommitAsync(keepsHold: true, cancellationToken) is var outcome and not CommitOutcome.Stored)
+            throw new HoldLostException(Instance.Id) { Outcome = outcome };
     }
 
     void IExecutionLogSink.Write(WorkflowInstance instance, ReadOnlySpan<LogEntry> entries)

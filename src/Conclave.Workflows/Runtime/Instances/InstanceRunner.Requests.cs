@@ -24,26 +24,47 @@ public sealed partial class InstanceRunner
             Guard = Activation.GuardOf(tenant, instance),
         };
         burst.Reply = request?.ReplyOf is { } reply ? () => reply(instance) : null;
+        return new RequestRun(instance, await RunNewAsync(burst, request?.MayStore));
+    }
+
+    /// <summary>Runs the first burst of a new instance in this process. It is stored when the burst comes to something that it does to the world, or ends.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="priority">How urgent it is.</param>
+    /// <param name="onStored">Called when a commit is stored; from the first one on nothing can be lost.</param>
+    /// <param name="stopping">Stops the burst; what it did so far is stored and goes on in the queue.</param>
+    internal async Task<CommitOutcome> RunNewAsync(string tenant, WorkflowInstance instance, WorkPriority priority, Action onStored, CancellationToken stopping)
+    {
+        using var burst = new DurableBurst(this, Catalog.Of(tenant), instance, 0, isHeld: false, priority, stopping)
+        {
+            Guard = Activation.GuardOf(tenant, instance),
+            OnStored = onStored,
+        };
+        return await RunNewAsync(burst, null);
+    }
+
+    private async Task<CommitOutcome> RunNewAsync(DurableBurst burst, Func<WorkflowInstance, bool>? mayStore)
+    {
         try
         {
             // What may not start must not run first.
-            if (burst.Guard is not null || CommitStrategy.IsAtStart(graph.Definition))
+            if (burst.Guard is not null || CommitStrategy.IsAtStart(burst.Instance.Graph.Definition))
             {
-                var stored = await burst.CommitAsync(keepsHold: true, cancellationToken);
+                var stored = await burst.CommitAsync(keepsHold: true, burst.Token);
                 if (stored != CommitOutcome.Stored)
-                    return new RequestRun(instance, stored);
+                    return stored;
             }
 
             await RunAsync(burst);
         }
-        catch (HoldLostException)
+        catch (HoldLostException lost)
         {
-            return new RequestRun(instance, CommitOutcome.Refused);
+            return burst.IsStored ? CommitOutcome.Refused : lost.Outcome;
         }
 
-        if (request?.MayStore?.Invoke(instance) == false && !burst.IsStored)
-            return new RequestRun(instance, CommitOutcome.Refused);
-        return new RequestRun(instance, await burst.CommitAsync(keepsHold: false, CancellationToken.None));
+        if (mayStore?.Invoke(burst.Instance) == false && !burst.IsStored)
+            return CommitOutcome.Refused;
+        return await burst.CommitAsync(keepsHold: false, CancellationToken.None);
     }
 
     /// <summary>Takes an instance, changes it between bursts, runs on if there is something to run, and stores it.</summary>

@@ -230,7 +230,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         Database = DefaultName,
         SslMode = SslMode.Disable,
         GssEncryptionMode = GssEncryptionMode.Disable,
-        MaxAutoPrepare = 50,
+        MaxAutoPrepare = 100,
     }.ConnectionString;
 
     private string Settings(bool socket)

@@ -31,14 +31,24 @@ public sealed partial class Worker(
     /// <returns>Whether it was resumed and nothing of it can be lost any more; the burst may go on. Else nothing has happened.</returns>
     internal async Task<bool> TryResumeAsync(WaitingInstance found, object? input, WorkPriority priority)
     {
-        if (Interlocked.Increment(ref _running) > _options.Concurrency || !_isTaking || pause.IsPaused)
-        {
-            Release();
+        if (!TryTakePlace())
             return false;
-        }
-
         var stored = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _ = ResumeAsync(found, input, priority, stored);
+        _ = DoNowAsync(found.Instance.Tenant, found.Instance.Id, () => runner.TryResumeAsync(found, input, priority, () => stored.TrySetResult(true), _aborting), stored);
+        return await stored.Task;
+    }
+
+    /// <summary>Runs a new instance at once, without the queue, if this process works and has room for it.</summary>
+    /// <param name="tenant">Owner of the instance.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="priority">How urgent it is.</param>
+    /// <returns>Whether it was stored, so that nothing of it can be lost any more; the burst may go on. Null when there is no room: nothing has happened.</returns>
+    internal async Task<CommitOutcome?> TryStartAsync(string tenant, WorkflowInstance instance, WorkPriority priority)
+    {
+        if (!TryTakePlace())
+            return null;
+        var stored = new TaskCompletionSource<CommitOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = DoNowAsync(tenant, instance.Id, () => runner.RunNewAsync(tenant, instance, priority, () => stored.TrySetResult(CommitOutcome.Stored), _aborting), stored);
         return await stored.Task;
     }
 
@@ -139,26 +149,35 @@ public sealed partial class Worker(
         }
     }
 
-    private async Task ResumeAsync(WaitingInstance found, object? input, WorkPriority priority, TaskCompletionSource<bool> stored)
+    /// <summary>Does what came without the queue. Stopping waits for it as for what came from there.</summary>
+    private async Task DoNowAsync<T>(string tenant, string instanceId, Func<Task<T>> run, TaskCompletionSource<T> stored)
     {
         try
         {
-            stored.TrySetResult(await runner.TryResumeAsync(found, input, priority, () => stored.TrySetResult(true), _aborting));
+            stored.TrySetResult(await run());
         }
         catch (HoldLostException)
         {
-            LogLost(found.Instance.Id, found.Instance.Tenant);
+            LogLost(instanceId, tenant);
         }
         catch (Exception exception)
         {
             // Once something is stored, so is the work that goes on with it when its lease runs out.
             if (!stored.TrySetException(exception))
-                LogCutOff(found.Instance.Id, found.Instance.Tenant, exception);
+                LogCutOff(instanceId, tenant, exception);
         }
         finally
         {
             Release();
         }
+    }
+
+    private bool TryTakePlace()
+    {
+        if (Interlocked.Increment(ref _running) <= _options.Concurrency && _isTaking && !pause.IsPaused)
+            return true;
+        Release();
+        return false;
     }
 
     /// <summary>Makes room. Only a worker that was full has left work behind.</summary>

@@ -8,8 +8,8 @@ namespace Conclave.Workflows.Runtime.Watching;
 
 /// <summary>Tells those who look at an instance that it changed, whichever process ran it.</summary>
 /// <remarks>
-/// Whoever looks at an instance says so to all processes, by a row and a <c>NOTIFY</c>, and again every 20 seconds. Processes tell
-/// of commits of such instances alone, each at most ten times a second, on a connection of their own and after the commit: nobody who commits waits for
+/// Those of the process that stores an instance hear of it at once. Whoever looks at an instance says so to all other processes, by a row and a <c>NOTIFY</c>, and again every 20 seconds.
+/// Processes tell others of commits of such instances alone, each at most ten times a second, on a connection of their own and after the commit: nobody who commits waits for
 /// it. A notification that is lost is made up for within two seconds by a look at the rows.
 /// </remarks>
 public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvider time, ILogger<InstanceWatch> logger) : IAsyncDisposable
@@ -20,15 +20,19 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
     /// <summary>Begins to hear of instances.</summary>
     internal const string ListenSql = $"listen {WatchChannel}; listen {ChangeChannel}";
 
+    private const int MostAtOnce = 1_000;
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RenewInterval = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Interest = TimeSpan.FromSeconds(60);
 
+    private readonly string _node = Guid.NewGuid().ToString("N");
     private readonly ConcurrentDictionary<InstanceKey, long> _watched = [];
     private readonly ConcurrentDictionary<InstanceKey, Look> _mine = [];
     private readonly Channel<InstanceKey> _changes = Channel.CreateUnbounded<InstanceKey>();
     private readonly CancellationTokenSource _stop = new();
+    private GroupedWork<InstanceKey, bool>? _announcing;
     private Task? _telling;
     private Task? _checking;
 
@@ -43,9 +47,14 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
             _mine.GetOrAdd(key, _ => new Look()).Count++;
         if (_checking is null)
             _ = LazyInitializer.EnsureInitialized(ref _checking, () => Task.Run(CheckAsync));
-        await AnnounceAsync([key], cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
         // What changes from here on is told; a process that has not heard of the announcement yet may miss something, which the next look finds.
-        await LookAsync([key], tells: false, cancellationToken);
+        await LazyInitializer.EnsureInitialized(ref _announcing, () => new GroupedWork<InstanceKey, bool>(1, MostAtOnce, async keys =>
+        {
+            await AnnounceAsync(keys, _stop.Token);
+            await LookAsync(keys, tells: false, _stop.Token);
+            return new bool[keys.Count];
+        })).RunAsync(key);
     }
 
     /// <summary>Looks away; called as often as <see cref="WatchAsync"/>.</summary>
@@ -63,6 +72,7 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
     internal void Stored(string tenant, string id)
     {
         var key = new InstanceKey(tenant, id);
+        Tell(key);
         if (!_watched.TryGetValue(key, out var until))
             return;
         if (time.GetTimestamp() > until)
@@ -82,17 +92,23 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
     {
         if (channel is not (WatchChannel or ChangeChannel))
             return false;
-        if (InstanceKey.Read(payload) is not { } key)
+        // Who wants to hear of it says which process it is.
+        var (node, name) = channel == WatchChannel && payload.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash ? (payload[..slash], payload[(slash + 1)..]) : ("", payload);
+        if (InstanceKey.Read(name) is not { } key)
             return true;
-        if (channel == WatchChannel)
+        if (channel == ChangeChannel)
+            Tell(key);
+        else if (node != _node)
             Remember(key, Interest);
-        else if (_mine.TryGetValue(key, out var look))
-        {
-            look.WasTold = true;
-            Changed?.Invoke(key.Tenant, key.Id);
-        }
-
         return true;
+    }
+
+    private void Tell(InstanceKey key)
+    {
+        if (!_mine.TryGetValue(key, out var look))
+            return;
+        look.WasTold = true;
+        Changed?.Invoke(key.Tenant, key.Id);
     }
 
     /// <summary>Reads what anybody looks at; what was told while nobody listened is in there.</summary>
@@ -124,24 +140,22 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
 
     private async Task AnnounceAsync(IReadOnlyList<InstanceKey> keys, CancellationToken cancellationToken)
     {
-        foreach (var key in keys)
-            Remember(key, Interest);
         await using var command = database.CreateCommand($"""
-            with old as (delete from conclave.watched_instance where until < now() - interval '1 minute'),
-            watched as (
+            with watched as (
                 insert into conclave.watched_instance (tenant, instance_id, until)
-                select w.tenant, w.instance_id, now() + $3 from unnest($1, $2) as w(tenant, instance_id)
+                select distinct w.tenant, w.instance_id, now() + $3 from unnest($1, $2) as w(tenant, instance_id)
                     on conflict (tenant, instance_id) do update set until = excluded.until
                 returning tenant, instance_id)
-            select pg_notify('{WatchChannel}', tenant || ':' || instance_id) from watched
+            select pg_notify('{WatchChannel}', $4 || '/' || tenant || ':' || instance_id) from watched
             """);
         command.Parameters.AddArray(keys, k => k.Tenant);
         command.Parameters.AddArray(keys, k => k.Id);
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = Interest });
+        command.Parameters.AddValue(_node);
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>Tells all processes of changes, those of one moment together.</summary>
+    /// <summary>Tells other processes of changes, those of one moment together.</summary>
     private async Task TellAsync()
     {
         var keys = new HashSet<InstanceKey>();
@@ -185,6 +199,7 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
                 if (time.GetElapsedTime(announced) > RenewInterval)
                 {
                     await AnnounceAsync(keys, _stop.Token);
+                    await ForgetAsync(_stop.Token);
                     announced = time.GetTimestamp();
                 }
 
@@ -201,7 +216,14 @@ public sealed partial class InstanceWatch(NpgsqlDataSource database, TimeProvide
         }
     }
 
-    private async Task LookAsync(InstanceKey[] keys, bool tells, CancellationToken cancellationToken)
+    private async Task ForgetAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("delete from conclave.watched_instance where until < now() - interval '1 minute'");
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Looks for changes that nobody told of.</summary>
+    private async Task LookAsync(IReadOnlyList<InstanceKey> keys, bool tells, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             select i.tenant, i.id, i.updated_at from unnest($1, $2) as w(tenant, id)
