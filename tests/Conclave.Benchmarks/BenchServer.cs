@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using Conclave.Benchmarks.Durable;
 using Conclave.Workflows.Runtime.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
@@ -46,6 +47,10 @@ internal sealed class BenchServer : IAsyncDisposable
             return _process.TotalProcessorTime;
         }
     }
+
+    /// <summary>Processor time so far of the bench itself, of the server with its script runners, and of PostgreSQL.</summary>
+    public (double Own, double Server, double Postgres) CpuSeconds() =>
+        (Environment.CpuUsage.TotalTime.TotalSeconds, CpuTime.SecondsOf(_process.Id), CpuTime.SecondsOf(CpuTime.PostgresOf(_folder)));
 
     /// <summary>Starts it.</summary>
     /// <param name="settings">Settings as <c>Name=Value</c>.</param>
