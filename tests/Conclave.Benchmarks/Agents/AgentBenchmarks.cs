@@ -43,7 +43,7 @@ internal static class AgentBenchmarks
         async Task TurnsAsync()
         {
             model.Answer = Turn(TimeSpan.Zero);
-            foreach (var clients in (int[])[8, 64])
+            foreach (var clients in (int[])[8, 64, 256])
             {
                 var agents = await MakeAsync(server, $"turns{clients}", clients);
                 var count = 0L;
@@ -56,7 +56,7 @@ internal static class AgentBenchmarks
                         Interlocked.Increment(ref count);
                     }
                 })).ToArray();
-                await UntilWarmAsync(server, () => Interlocked.Read(ref count));
+                await UntilWarmAsync(server);
                 var (before, cpu, watch) = (Interlocked.Read(ref count), server.CpuSeconds(), Stopwatch.StartNew());
                 await Task.Delay(TimeSpan.FromSeconds(10));
                 var (turns, used, seconds) = (Interlocked.Read(ref count) - before, server.CpuSeconds(), watch.Elapsed.TotalSeconds);
@@ -198,18 +198,26 @@ internal static class AgentBenchmarks
         return end == "event: turn.completed" ? heard : throw new InvalidOperationException($"A turn ended with '{end}'.");
     }
 
-    /// <summary>Waits until a turn takes no less of the server's processor time than a moment ago: its code is compiled again while it runs.</summary>
-    private static async Task UntilWarmAsync(BenchServer server, Func<long> count)
+    /// <summary>
+    /// Lets the load run until the server's compiler has next to nothing left to do: methods are compiled up to three times, after so many calls and only while others leave a core free, which takes
+    /// some minutes on two busy ones.
+    /// </summary>
+    private static async Task UntilWarmAsync(BenchServer server)
     {
-        var (last, calm) = (double.MaxValue, 0);
-        for (var watch = Stopwatch.StartNew(); calm < 3 && watch.Elapsed < TimeSpan.FromSeconds(120);)
+        var calm = 0;
+        for (var watch = Stopwatch.StartNew(); calm < 2 && watch.Elapsed < TimeSpan.FromMinutes(5);)
         {
-            var (before, cpu) = (count(), server.CpuSeconds().Server);
-            await Task.Delay(TimeSpan.FromSeconds(4));
-            var each = (server.CpuSeconds().Server - cpu) / Math.Max(1, count() - before);
-            calm = each > last * 0.95 ? calm + 1 : 0;
-            last = Math.Min(last, each);
+            var before = await CompiledAsync(server);
+            await Task.Delay(TimeSpan.FromSeconds(5));
+            calm = await CompiledAsync(server) - before < 100 ? calm + 1 : 0;
         }
+    }
+
+    private static async Task<double> CompiledAsync(BenchServer server)
+    {
+        const string Name = "dotnet_jit_compiled_methods_total ";
+        var line = Encoding.UTF8.GetString(await server.SendAsync("GET metrics")).Split('\n').FirstOrDefault(l => l.StartsWith(Name, StringComparison.Ordinal));
+        return line is null ? throw new InvalidOperationException("The server does not tell what it compiles.") : double.Parse(line.AsSpan(Name.Length), System.Globalization.CultureInfo.InvariantCulture);
     }
 
     private static async Task UntilKnownAsync(BenchServer server)
