@@ -32,7 +32,7 @@ public sealed class RemoteInference : IInference, IDisposable
     public async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(ChatCall call, CallReport report, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var began = _time.GetTimestamp();
-        var chat = new OpenAIChat(OpenAIDialect.Compatible, ConnectionOf(call.Context, report));
+        var chat = new OpenAIChat(OpenAIHost.Compatible, ConnectionOf(call.Context, report));
         var options = call.Options.Clone();
         options.ModelId = call.Model;
         report.Tell(CallPhase.Queued);
@@ -79,7 +79,7 @@ public sealed class RemoteInference : IInference, IDisposable
         report.Tell(CallPhase.Queued);
         try
         {
-            var vectors = await new OpenAIEmbeddings(OpenAIDialect.Compatible, ConnectionOf(call.Context, report)).GenerateAsync(
+            var vectors = await new OpenAIEmbeddings(OpenAIHost.Compatible, ConnectionOf(call.Context, report)).GenerateAsync(
                 call.Texts, new EmbeddingGenerationOptions { ModelId = call.Model, Dimensions = call.Dimensions }, cancellationToken);
             if (vectors.Usage is { } usage)
                 Count(usage, report);

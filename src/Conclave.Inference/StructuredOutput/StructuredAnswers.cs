@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -53,6 +54,34 @@ public sealed class StructuredAnswers(IInference inference, ScriptRunnerPool sch
         if (json != answer.Response.Text)
             Replace(answer.Response, json);
         return answer.Response;
+    }
+
+    /// <summary>Hands an answer on as it comes, and checks it at its end.</summary>
+    /// <param name="call">The question, whose <see cref="ChatOptions.ResponseFormat"/> asks for JSON.</param>
+    /// <param name="report">Filled while the call proceeds.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <exception cref="InferenceException">
+    /// <see cref="InferenceFailure.SchemaMismatch"/> in place of the end: what was handed on is no JSON, or does not fit. Nulls of members that are optional pass. Answers that were cut off
+    /// or call tools are not checked.
+    /// </exception>
+    public async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(ChatCall call, CallReport report, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var updates = new List<ChatResponseUpdate>();
+        await foreach (var update in inference.StreamAsync(call, report, cancellationToken))
+        {
+            updates.Add(update);
+            yield return update;
+        }
+
+        var response = updates.ToChatResponse();
+        if (IsCut(response) || CallsTools(response))
+            yield break;
+        // Whoever listens reads all of the text: JSON with something around it is none here.
+        var answer = JsonInText.TryParse(response.Text) is null
+            ? new StructuredAnswer(default, response.Text, new SchemaReport(false, [new SchemaError("", "json", "must be JSON and nothing else")]), false, response)
+            : await CheckAsync(response, (call.Options.ResponseFormat as ChatResponseFormatJson)?.Schema, wasRepaired: false, cancellationToken);
+        if (!answer.Report.Valid)
+            throw Mismatch(answer, report);
     }
 
     private async Task<StructuredAnswer> TryAsync(ChatCall call, JsonElement? schema, CallReport report, CancellationToken cancellationToken)

@@ -13,6 +13,9 @@ namespace Conclave.Inference.Syscalls;
 public sealed record Syscall(
     string Tenant, string Pid, string Aid, string AgentName, string Action, string Query, CallPriority Priority, SyscallStatus Status, DateTimeOffset CreatedAt)
 {
+    /// <summary>The account that submitted it; null for syscalls of earlier versions.</summary>
+    public string? Caller { get; init; }
+
     /// <summary>The answer as JSON; null before it is done, and when it failed.</summary>
     public string? Response { get; init; }
 
@@ -63,9 +66,15 @@ public static class SyscallAction
     /// <summary>Calls of tools, which the caller runs.</summary>
     public const string ChatWithToolCallOutput = "llm_chat_with_tool_call_output";
 
-    /// <summary>Those that are answered.</summary>
-    public static IReadOnlyList<string> Known { get; } = [Chat, ChatWithJsonOutput, ChatWithToolCallOutput];
+    /// <summary>Text, after tools were called as the model wanted.</summary>
+    public const string CallTool = "llm_call_tool";
 
-    /// <summary>Those that AIOS has too and that are refused as long as there are no tools and files to work with.</summary>
-    public static IReadOnlyList<string> NotYet { get; } = ["llm_call_tool", "llm_operate_file"];
+    /// <summary>Text, after files of the workspace were read and written as the model wanted.</summary>
+    public const string OperateFile = "llm_operate_file";
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<string> Known { get; } = [Chat, ChatWithJsonOutput, ChatWithToolCallOutput, CallTool, OperateFile];
+
+    /// <summary>Whether an action calls tools.</summary>
+    public static bool UsesTools(string action) => action is CallTool or OperateFile;
 }

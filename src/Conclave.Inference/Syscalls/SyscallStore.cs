@@ -9,7 +9,7 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
 {
     private const string Columns = """
         tenant, pid, aid, agent_name, action, query, priority, status, created_at, response, error, error_code, time_limit, started_at, ended_at,
-        queued_times, start_times, end_times, slice_servers, slice_tokens
+        queued_times, start_times, end_times, slice_servers, slice_tokens, caller
         """;
 
     /// <summary>Told that there is a new one, so that nobody has to look all the time.</summary>
@@ -19,8 +19,8 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
     public async Task AddAsync(Syscall syscall, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
-            insert into conclave.inference_syscall (tenant, pid, aid, agent_name, action, query, priority, status, time_limit, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9)
+            insert into conclave.inference_syscall (tenant, pid, aid, agent_name, action, query, priority, status, time_limit, created_at, caller)
+            values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)
             """);
         command.Parameters.AddValue(syscall.Tenant);
         command.Parameters.AddValue(syscall.Pid);
@@ -31,6 +31,7 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddValue((short)syscall.Priority);
         command.Parameters.AddInterval(syscall.TimeLimit);
         command.Parameters.AddValue(syscall.CreatedAt.UtcDateTime);
+        command.Parameters.AddText(syscall.Caller);
         await command.ExecuteNonQueryAsync(cancellationToken);
         Submitted?.Invoke();
     }
@@ -45,11 +46,17 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>A page, the newest first.</summary>
-    public async Task<List<Syscall>> ListAsync(string tenant, SyscallStatus? status, (DateTimeOffset Time, string Id)? after, int limit, CancellationToken cancellationToken)
+    /// <param name="tenant">Owner.</param>
+    /// <param name="caller">Only those that an account submitted; null for all.</param>
+    /// <param name="status">Only those that are so far; null for all.</param>
+    /// <param name="after">The last one of the page before; null for the first page.</param>
+    /// <param name="limit">Most items.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<List<Syscall>> ListAsync(string tenant, string? caller, SyscallStatus? status, (DateTimeOffset Time, string Id)? after, int limit, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand($"""
             select {Columns} from conclave.inference_syscall
-             where tenant = $1 and ($2::int is null or status = $2) and ($3::timestamptz is null or (created_at, pid) < ($3, $4))
+             where tenant = $1 and ($2::int is null or status = $2) and ($3::timestamptz is null or (created_at, pid) < ($3, $4)) and ($6::text is null or caller = $6)
              order by created_at desc, pid desc limit $5
             """);
         command.Parameters.AddValue(tenant);
@@ -57,6 +64,7 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddTime(after?.Time);
         command.Parameters.AddText(after?.Id);
         command.Parameters.AddValue(limit);
+        command.Parameters.AddText(caller);
         return await ReadAsync(command, cancellationToken);
     }
 
@@ -175,6 +183,7 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
                 StartedAt = reader.IsDBNull(13) ? null : reader.GetFieldValue<DateTimeOffset>(13),
                 EndedAt = reader.IsDBNull(14) ? null : reader.GetFieldValue<DateTimeOffset>(14),
                 Slices = CallSlices.Read(reader, 15),
+                Caller = reader.IsDBNull(20) ? null : reader.GetString(20),
             });
         }
 

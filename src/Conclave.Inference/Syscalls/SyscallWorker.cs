@@ -18,6 +18,7 @@ public sealed partial class SyscallWorker : IAsyncDisposable
     private readonly SyscallStore _store;
     private readonly IInference _inference;
     private readonly ScriptRunnerPool? _schemas;
+    private readonly ISyscallTools? _tools;
     private readonly ILogger _logger;
     private readonly Guid _owner = Guid.CreateVersion7();
     private readonly CancellationTokenSource _stop = new();
@@ -29,10 +30,11 @@ public sealed partial class SyscallWorker : IAsyncDisposable
     /// <param name="store">Where they are.</param>
     /// <param name="inference">Who answers.</param>
     /// <param name="schemas">Checks JSON; without it, syscalls with JSON output fail.</param>
+    /// <param name="tools">Calls tools; without it, syscalls that need some fail.</param>
     /// <param name="logger">Told what goes wrong.</param>
-    public SyscallWorker(SyscallStore store, IInference inference, ScriptRunnerPool? schemas, ILogger<SyscallWorker> logger)
+    public SyscallWorker(SyscallStore store, IInference inference, ScriptRunnerPool? schemas, ISyscallTools? tools, ILogger<SyscallWorker> logger)
     {
-        (_store, _inference, _schemas, _logger) = (store, inference, schemas, logger);
+        (_store, _inference, _schemas, _tools, _logger) = (store, inference, schemas, tools, logger);
         store.Submitted += Wake;
         _working = Task.Run(WorkAsync);
     }
@@ -167,6 +169,12 @@ public sealed partial class SyscallWorker : IAsyncDisposable
     private async Task<string> AnswerAsync(Syscall syscall, CallReport report, CancellationToken cancellationToken)
     {
         var query = JsonElement.Parse(syscall.Query);
+        if (SyscallAction.UsesTools(syscall.Action))
+        {
+            var tools = _tools ?? throw new InferenceException(InferenceFailure.Unavailable, "syscall.no_tools", "This process has no tools.");
+            return await new ToolChain(_inference, tools).AnswerAsync(syscall, query, report, cancellationToken);
+        }
+
         var call = SyscallQuery.Read(query, syscall);
         if (syscall.Action != SyscallAction.ChatWithJsonOutput)
             return SyscallQuery.Write(await _inference.ChatAsync(call, report, cancellationToken));

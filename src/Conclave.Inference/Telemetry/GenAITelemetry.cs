@@ -50,6 +50,13 @@ public static partial class GenAITelemetry
     private static readonly Histogram<double> EachChunk = Meter.CreateHistogram(
         "gen_ai.client.operation.time_per_output_chunk", "s", "Time for each token after the first one.", null,
         new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] });
+    private static readonly Histogram<double> ServerDuration = Seconds("gen_ai.server.request.duration", "Time to the last token of a request, as the gateway serves it: answers from caches and refusals too.");
+    private static readonly Histogram<double> ServerFirstToken = Meter.CreateHistogram(
+        "gen_ai.server.time_to_first_token", "s", "From a request to its first token, queue and reading the prompt included, of answers that were given.", null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] });
+    private static readonly Histogram<double> ServerEachToken = Meter.CreateHistogram(
+        "gen_ai.server.time_per_output_token", "s", "Time for each token after the first one, of answers that were given.", null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] });
     private static readonly Histogram<long> TokenUsage = Meter.CreateHistogram(
         "gen_ai.client.token.usage", "{token}", "Tokens of a call.", null,
         new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864] });
@@ -148,23 +155,32 @@ public static partial class GenAITelemetry
         var priority = record.Context.Priority switch { CallPriority.P0 => "p0", CallPriority.P1 => "p1", CallPriority.P2 => "p2", _ => "p3" };
         Calls.Add(1, new(OutcomeTag, outcome), new(PriorityTag, priority), new("cache", record.Cache switch { CacheOutcome.Miss => "miss", CacheOutcome.Hit => "hit", _ => "replay" }));
         Overhead.Record(record.Overhead.TotalSeconds);
+        var tags = new TagList { { Operation, record.Operation }, { Provider, record.Provider }, { ResponseModel, record.Model } };
+        if (record.Error is not null)
+            tags.Add(ErrorType, record.Error);
+        ServerDuration.Record(seconds, tags);
         if (record.Slices.Count == 0)
             return;
         var waited = record.Slices.Sum(s => (s.StartedAt - s.QueuedAt).TotalSeconds);
         Wait.Record(waited, new KeyValuePair<string, object?>(PriorityTag, priority));
         Slices.Add(record.Slices.Count, new KeyValuePair<string, object?>(PriorityTag, priority));
-        var tags = new TagList { { Operation, record.Operation }, { Provider, record.Provider }, { ResponseModel, record.Model } };
-        if (record.Error is not null)
-            tags.Add(ErrorType, record.Error);
         Duration.Record(seconds, tags);
+        var isAnswered = record.Outcome == CallPhase.Completed;
         if (record.TimeToFirstToken is { } first)
         {
             FirstChunk.Record(first.TotalSeconds, tags);
+            if (isAnswered)
+                ServerFirstToken.Record(first.TotalSeconds, tags);
             if (record.OutputTokens > 1)
-                EachChunk.Record((seconds - first.TotalSeconds) / (record.OutputTokens - 1), tags);
+            {
+                var each = (seconds - first.TotalSeconds) / (record.OutputTokens - 1);
+                EachChunk.Record(each, tags);
+                if (isAnswered)
+                    ServerEachToken.Record(each, tags);
+            }
         }
 
-        if (record.Outcome == CallPhase.Completed)
+        if (isAnswered)
             Answers.Add(1, new KeyValuePair<string, object?>("local", record.IsLocal ? "true" : "false"));
         Count("input", record.InputTokens);
         Count("output", record.OutputTokens);

@@ -120,6 +120,8 @@ public sealed partial class ServerRuntime(
         _folder?.Dispose();
         if (_runtime is not null)
             await _runtime.DisposeAsync();
+        if (_inference is not null)
+            await _inference.StopSyscallsAsync();
         if (Tools is not null)
             await Tools.DisposeAsync();
         // After the workers, whose activities make calls.
@@ -170,7 +172,7 @@ public sealed partial class ServerRuntime(
         _scripts = new ScriptRunnerPool(configuration.GetSection(ScriptRunnerOptions.Section).Get<ScriptRunnerOptions>() ?? new(), loggers.CreateLogger<ScriptRunnerPool>(), time);
         Syscalls = new SyscallStore(_database, time);
         _inference = services.GetRequiredService<InferenceRole>();
-        await _inference.StartAsync(_database, Syscalls, _scripts, services.GetRequiredService<BudgetLedger>(), cancellationToken);
+        await _inference.StartAsync(_database, _scripts, services.GetRequiredService<BudgetLedger>(), cancellationToken);
         startup.Begin("workflows");
         _runtime = new WorkflowRuntime(
             _database,
@@ -205,6 +207,7 @@ public sealed partial class ServerRuntime(
         if (options.WorkflowsFolder is { } folder && options.IsWeb)
             await ImportAsync(folder, cancellationToken);
         await _packages.StartAsync(_database, cancellationToken, _stop.Token);
+        _inference.AnswerSyscalls(Syscalls, new ToolsOfSyscalls(Tools));
         Observe(_runtime);
         checks.Add("database", CheckDatabaseAsync);
         startup.Finish();

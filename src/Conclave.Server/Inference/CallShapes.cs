@@ -57,9 +57,9 @@ internal sealed record CallSumShape(string? Server, string? Model, bool IsLocal,
 
 /// <summary>A syscall, by AIOS's names. Times are seconds.</summary>
 internal sealed record SyscallShape(
-    string Pid, string Aid, string AgentName, string Action, JsonElement Query, SyscallStatus Status, JsonElement? Response, string? Error, string? ErrorCode,
-    CallPriority Priority, double? TimeLimit, DateTimeOffset CreatedTime, DateTimeOffset? StartTime, DateTimeOffset? EndTime,
-    IReadOnlyList<DateTimeOffset> StartTimes, IReadOnlyList<DateTimeOffset> EndTimes, IReadOnlyList<double> WaitingTimes, IReadOnlyList<double> TurnaroundTimes)
+    string Pid, string Aid, [property: JsonPropertyName("agent_name")] string AgentName, string Action, JsonElement Query, SyscallStatus Status, JsonElement? Response, string? Error, [property: JsonPropertyName("error_code")] string? ErrorCode,
+    CallPriority Priority, [property: JsonPropertyName("time_limit")] double? TimeLimit, [property: JsonPropertyName("created_time")] DateTimeOffset CreatedTime, [property: JsonPropertyName("start_time")] DateTimeOffset? StartTime, [property: JsonPropertyName("end_time")] DateTimeOffset? EndTime,
+    [property: JsonPropertyName("start_times")] IReadOnlyList<DateTimeOffset> StartTimes, [property: JsonPropertyName("end_times")] IReadOnlyList<DateTimeOffset> EndTimes, [property: JsonPropertyName("waiting_times")] IReadOnlyList<double> WaitingTimes, [property: JsonPropertyName("turnaround_times")] IReadOnlyList<double> TurnaroundTimes)
 {
     public static SyscallShape Of(Syscall s) => new(
         s.Pid, s.Aid, s.AgentName, s.Action, JsonElement.Parse(s.Query), s.Status, s.Response is { } response ? JsonElement.Parse(response) : null, s.Error, s.ErrorCode,
@@ -70,17 +70,19 @@ internal sealed record SyscallShape(
 
 /// <summary>A question to be answered whether or not somebody waits.</summary>
 /// <param name="AgentName">Name of the agent that asks.</param>
-/// <param name="QueryType">What is to be done: llm_chat, llm_chat_with_json_output or llm_chat_with_tool_call_output.</param>
+/// <param name="QueryType">What is to be done: llm_chat, llm_chat_with_json_output, llm_chat_with_tool_call_output, llm_call_tool or llm_operate_file.</param>
 /// <param name="QueryData">The question: messages, and as wanted model, tools, response_format, temperature, max_tokens.</param>
-internal sealed record SubmitShape(string AgentName, string QueryType, JsonElement QueryData)
+internal sealed record SubmitShape(
+    [property: JsonPropertyName("agent_name")] string AgentName, [property: JsonPropertyName("query_type")] string QueryType, [property: JsonPropertyName("query_data")] JsonElement QueryData)
 {
-    /// <summary>Id of the agent; its name without it.</summary>
+    /// <summary>Id of the agent in whose name it is; that needs the right to talk to agents. Without it, it is in the caller's own: <c>user:</c> and the account.</summary>
     public string? Aid { get; init; }
 
     /// <summary>P1, P2 or P3; P2 without it.</summary>
     public string? Priority { get; init; }
 
     /// <summary>Seconds that it may take in all.</summary>
+    [JsonPropertyName("time_limit")]
     public double? TimeLimit { get; init; }
 }
 
@@ -92,6 +94,6 @@ internal sealed record SubmitShape(string AgentName, string QueryType, JsonEleme
 internal sealed partial class CallJson : JsonSerializerContext;
 
 /// <summary>JSON of syscalls, with AIOS's names.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(SyscallShape))]
 internal sealed partial class SyscallJson : JsonSerializerContext;

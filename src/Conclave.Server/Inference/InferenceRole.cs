@@ -73,11 +73,10 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
 
     /// <summary>Starts what this process is to have.</summary>
     /// <param name="database">The database.</param>
-    /// <param name="syscalls">Questions to be answered.</param>
     /// <param name="scripts">Checks JSON.</param>
     /// <param name="budgets">What calls may cost.</param>
     /// <param name="cancellationToken">Ends the start.</param>
-    public async Task StartAsync(NpgsqlDataSource database, SyscallStore syscalls, ScriptRunnerPool scripts, BudgetLedger budgets, CancellationToken cancellationToken)
+    public async Task StartAsync(NpgsqlDataSource database, ScriptRunnerPool scripts, BudgetLedger budgets, CancellationToken cancellationToken)
     {
         if (!options.IsInference)
         {
@@ -100,8 +99,24 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
         _log = new CallLog(database, loggers.CreateLogger<CallLog>());
         _gateway = new InferenceGateway(_pool, _router, _scheduler, database, _log, options.Inference, time, loggers.CreateLogger<InferenceGateway>(), budgets);
         _scripts = scripts;
-        _syscalls = new SyscallWorker(syscalls, _gateway, scripts, loggers.CreateLogger<SyscallWorker>());
         _gauges = GenAITelemetry.Observe(_scheduler, id => _pool.Find(id)?.Server.Name ?? id, _log, budgets);
+    }
+
+    /// <summary>Begins to answer syscalls, once there are tools for them; does nothing in a process that owns no slots.</summary>
+    /// <param name="syscalls">Questions to be answered.</param>
+    /// <param name="tools">Calls tools.</param>
+    public void AnswerSyscalls(SyscallStore syscalls, ISyscallTools tools)
+    {
+        if (_gateway is not null)
+            _syscalls = new SyscallWorker(syscalls, _gateway, _scripts, tools, loggers.CreateLogger<SyscallWorker>());
+    }
+
+    /// <summary>Stops those that run; they go on elsewhere, or after the next start. Before tools are closed.</summary>
+    public async Task StopSyscallsAsync()
+    {
+        if (_syscalls is not null)
+            await _syscalls.DisposeAsync();
+        _syscalls = null;
     }
 
     /// <summary>Lets calls end, and stops. Once more does nothing.</summary>
@@ -109,8 +124,7 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
             return;
-        if (_syscalls is not null)
-            await _syscalls.DisposeAsync();
+        await StopSyscallsAsync();
         if (_gateway is not null)
         {
             await _gateway.StopAsync(options.DrainTimeout);
@@ -135,13 +149,12 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
 internal static class InferenceServices
 {
     /// <summary>Adds <see cref="InferenceRole"/>, and <see cref="IInference"/> for whoever asks after the start.</summary>
-    public static IServiceCollection AddInference(this IServiceCollection services) => services
+    public static IServiceCollection AddInference(this IServiceCollection services) => OpenAIHost.All
+        .Aggregate(services, (all, host) => all.AddSingleton<IModelProvider>(provider => new OpenAIProvider(host, provider.GetRequiredService<TimeProvider>())))
         .AddSingleton<InferenceRole>()
         .AddSingleton(provider => new TokenStreams(
             provider.GetRequiredService<ServerRuntime>().Database, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TokenStreams>>()))
         .AddSingleton<IModelProvider>(provider => new OllamaProvider(provider.GetRequiredService<TimeProvider>()))
-        .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.OpenAI, provider.GetRequiredService<TimeProvider>()))
-        .AddSingleton<IModelProvider>(provider => new OpenAIProvider(OpenAIDialect.Compatible, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<IModelProvider>(provider => new AnthropicProvider(provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<IModelProvider>(provider => new ScriptedProvider(provider.GetRequiredService<TimeProvider>()))
         .AddSingleton(provider => provider.GetRequiredService<InferenceRole>().Inference!);

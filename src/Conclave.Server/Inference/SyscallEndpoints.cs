@@ -5,6 +5,7 @@ using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.Hosting;
 using Conclave.Server.OpenApi;
+using Conclave.Server.Tools;
 
 namespace Conclave.Server.Inference;
 
@@ -31,26 +32,33 @@ internal static class SyscallEndpoints
         var body = await context.ReadObjectAsync();
         var name = JsonText.CheckName("agent_name", Text(body, "agent_name")) ?? throw ApiException.Bad("'agent_name' is missing.");
         var action = Text(body, "query_type") ?? SyscallAction.Chat;
-        if (SyscallAction.NotYet.Contains(action))
-            throw new ApiException(501, "syscall.not_yet", $"'{action}' needs tools and files, which this server does not have yet. It has {string.Join(", ", SyscallAction.Known)}.");
         if (!SyscallAction.Known.Contains(action))
             throw new ApiException(400, "syscall.unknown", $"There is no action '{action}'. There are {string.Join(", ", SyscallAction.Known)}.");
+        // An agent's budget, files and permissions are used by who may talk to it.
+        var agent = JsonText.CheckName("aid", Text(body, "aid"));
+        if (agent is not null)
+            context.Demand(Permissions.ExecuteAgents);
+        if (SyscallAction.UsesTools(action))
+            context.Demand(Permissions.ExecuteTools);
         var query = body.TryGetProperty("query_data", out var data) ? data : throw ApiException.Bad("'query_data' is missing.");
+        var syscall = new Syscall(
+            context.Tenant(), Guid.CreateVersion7().ToString("N"), agent ?? $"user:{context.Actor()}", name, action, query.GetRawText(), Priority(body), SyscallStatus.Active,
+            context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow())
+        {
+            TimeLimit = TimeLimit(body),
+            Caller = context.Actor(),
+        };
         try
         {
             SyscallQuery.Check(action, query);
+            if (SyscallAction.UsesTools(action))
+                await new ToolsOfSyscalls(context.RequestServices.GetRequiredService<ServerRuntime>().Tools).OfferAsync(syscall, SyscallQuery.ToolNames(query), context.RequestAborted);
         }
         catch (InferenceException exception)
         {
             throw new ApiException(400, exception.Code, exception.Message);
         }
 
-        var syscall = new Syscall(
-            context.Tenant(), Guid.CreateVersion7().ToString("N"), JsonText.CheckName("aid", Text(body, "aid")) ?? name, name, action, query.GetRawText(), Priority(body), SyscallStatus.Active,
-            context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow())
-        {
-            TimeLimit = TimeLimit(body),
-        };
         await Store(context).AddAsync(syscall, context.RequestAborted);
         context.Response.Headers.Location = $"/api/scheduler/status/{syscall.Pid}";
         await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, SyscallShape.Of(syscall), SyscallJson.Default.SyscallShape), status: 202);
@@ -62,7 +70,7 @@ internal static class SyscallEndpoints
         SyscallStatus? status = context.Query("status") is { } text
             ? Enum.TryParse<SyscallStatus>(text, ignoreCase: true, out var read) && Enum.IsDefined(read) ? read : throw ApiException.Bad("'status' must be Active, Executing, Suspending or Done.")
             : null;
-        var found = await Store(context).ListAsync(context.Tenant(), status, Cursor.Read(context.Query("cursor")), limit, context.RequestAborted);
+        var found = await Store(context).ListAsync(context.Tenant(), OnlyCaller(context), status, Cursor.Read(context.Query("cursor")), limit, context.RequestAborted);
         await context.WritePageAsync(
             found, found.Count == limit ? Cursor.Of(found[^1].CreatedAt, found[^1].Pid) : null,
             (writer, syscall) => JsonSerializer.Serialize(writer, SyscallShape.Of(syscall), SyscallJson.Default.SyscallShape));
@@ -70,21 +78,26 @@ internal static class SyscallEndpoints
 
     private static async Task FindAsync(HttpContext context, string pid)
     {
-        var syscall = await Store(context).FindAsync(context.Tenant(), pid, context.RequestAborted) ?? throw None(pid);
+        var syscall = await OwnAsync(context, pid, Permissions.ReadInference);
         await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, SyscallShape.Of(syscall), SyscallJson.Default.SyscallShape));
     }
 
     private static async Task CancelAsync(HttpContext context, string pid)
     {
+        await OwnAsync(context, pid, Permissions.ManageInference);
         if (!await Store(context).CancelAsync(context.Tenant(), pid, context.RequestAborted))
-        {
-            throw await Store(context).FindAsync(context.Tenant(), pid, context.RequestAborted) is null
-                ? None(pid)
-                : new ApiException(409, "syscall.done", $"Syscall '{pid}' is done already.");
-        }
-
+            throw new ApiException(409, "syscall.done", $"Syscall '{pid}' is done already.");
         context.Response.StatusCode = 204;
     }
+
+    /// <summary>One of the caller's own; with a right that reaches further, anybody's.</summary>
+    private static async Task<Syscall> OwnAsync(HttpContext context, string pid, string forOthers)
+    {
+        var syscall = await Store(context).FindAsync(context.Tenant(), pid, context.RequestAborted);
+        return syscall is not null && (syscall.Caller == context.Actor() || context.User.Has(forOthers)) ? syscall : throw None(pid);
+    }
+
+    private static string? OnlyCaller(HttpContext context) => context.User.Has(Permissions.ReadInference) ? null : context.Actor();
 
     private static SyscallStore Store(HttpContext context) => context.RequestServices.GetRequiredService<ServerRuntime>().Syscalls;
 

@@ -44,6 +44,44 @@ public sealed class OpenAISdkTests(ModelApiServer fixture)
     }
 
     [Fact]
+    public async Task Schema_AnswerFits_WholeAndStreamed()
+    {
+        var chat = Client.GetChatClient("small");
+        var options = new ChatCompletionOptions
+        {
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat(
+                "person", BinaryData.FromString("""{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"], "additionalProperties": false}"""), jsonSchemaIsStrict: true),
+        };
+
+        ChatCompletion whole = await chat.CompleteChatAsync([new UserChatMessage("A person")], options);
+        var streamed = "";
+        await foreach (var update in chat.CompleteChatStreamingAsync([new UserChatMessage("A person")], options))
+            streamed += string.Concat(update.ContentUpdate.Select(part => part.Text));
+
+        Assert.Equal(System.Text.Json.JsonValueKind.Number, System.Text.Json.JsonElement.Parse(whole.Content[0].Text).GetProperty("age").ValueKind);
+        Assert.Equal(System.Text.Json.JsonValueKind.Number, System.Text.Json.JsonElement.Parse(streamed).GetProperty("age").ValueKind);
+    }
+
+    [Fact]
+    public async Task Abort_EndsTheCallAtTheModelsServer()
+    {
+        const string Text = "slow, for the .NET library";
+        using var stop = new CancellationTokenSource();
+        var (said, before) = (0, fixture.Ollama.Aborted);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var update in Client.GetChatClient("small").CompleteChatStreamingAsync([new UserChatMessage(Text)], cancellationToken: stop.Token))
+            {
+                if (update.ContentUpdate.Count > 0 && ++said == 3)
+                    await stop.CancelAsync();
+            }
+        });
+
+        await ServerProcess.UntilAsync(() => Task.FromResult(fixture.Ollama.Aborted > before), "the model's server is told");
+    }
+
+    [Fact]
     public async Task Embeddings_AreRead()
     {
         var embeddings = Client.GetEmbeddingClient("embedder");

@@ -61,6 +61,70 @@ public sealed class StructuredOutputTests(ModelApiServer fixture)
         Assert.Equal("inference.bad_schema", reply["error"].GetProperty("code").GetString());
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", "small")]
+    [InlineData("/v1/responses", "small")]
+    [InlineData("/api/chat", "small")]
+    public async Task Stream_Fits_EndsAsUsual(string path, string model)
+    {
+        var text = await StreamAsync(path, model, $"{path} fits", null);
+
+        Assert.Contains(path switch { "/api/chat" => "\"done\":true", "/v1/responses" => "response.completed", _ => "[DONE]" }, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("error\":{", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/responses")]
+    [InlineData("/api/chat")]
+    public async Task Stream_DoesNotFit_EndsWithAnErrorInTheProtocolsShape(string path)
+    {
+        var text = await StreamAsync(path, "small", $"{path} stream misfit always", null);
+
+        Assert.Contains("rather", text, StringComparison.Ordinal);
+        Assert.Contains("must be JSON and nothing else", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("[DONE]", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"done\":true", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"finish_reason\":\"stop\"", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("response.completed", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/responses")]
+    [InlineData("/api/chat")]
+    public async Task Stream_Repair_ComesRepaired(string path)
+    {
+        var text = await StreamAsync(path, "small", $"{path} stream misfit once", "repair");
+
+        Assert.DoesNotContain("rather", text, StringComparison.Ordinal);
+        Assert.Contains("age", text, StringComparison.Ordinal);
+        Assert.Equal(2, fixture.Ollama.Requests.Count(r => r.IsChat && r.Body.GetRawText().Contains($"{path} stream misfit once", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Stream_Off_IsNotChecked()
+    {
+        Assert.Contains("[DONE]", await StreamAsync("/v1/chat/completions", "small", "unchecked misfit always", "off"), StringComparison.Ordinal);
+        Assert.Contains("must be check, repair or off", await StreamAsync("/v1/chat/completions", "small", "x", "maybe"), StringComparison.Ordinal);
+    }
+
+    private async Task<string> StreamAsync(string path, string model, string text, string? use)
+    {
+        var messages = $$"""[{"role": "user", "content": "{{text}}"}]""";
+        var body = path switch
+        {
+            "/v1/responses" => $$"""{"model": "{{model}}", "stream": true, "input": "{{text}}", "text": {"format": {"type": "json_schema", "name": "person", "schema": {{Schema}} } } }""",
+            "/api/chat" => $$"""{"model": "{{model}}", "messages": {{messages}}, "format": {{Schema}} }""",
+            _ => $$"""{"model": "{{model}}", "stream": true, "messages": {{messages}}, "response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": {{Schema}} } } }""",
+        };
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
+        if (use is not null)
+            request.Headers.Add("x-conclave-schema", use);
+        using var response = await Server.Http.SendAsync(request);
+        return await response.Content.ReadAsStringAsync();
+    }
+
     private Task<Reply> AskAsync(string surface, string model, string text)
     {
         var messages = $$"""[{"role": "user", "content": "{{text}}"}]""";

@@ -5,15 +5,15 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.OpenAI;
 
 /// <summary><c>/v1/chat/completions</c>. Always streamed, so that silence is noticed and cancelling takes effect at once.</summary>
-internal sealed class OpenAIChat(OpenAIDialect dialect, ModelServerConnection connection) : StreamingChat
+internal sealed class OpenAIChat(OpenAIHost host, ModelServerConnection connection) : StreamingChat
 {
-    private readonly Uri _endpoint = connection.Endpoint("v1/chat/completions");
+    private readonly Uri _endpoint = connection.Endpoint(host.Path + "chat/completions");
 
     public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ChatOptions();
-        var body = OpenAIChatRequest.Write(dialect, messages, options);
+        var body = OpenAIChatRequest.Write(host.Dialect, messages, options);
         using var answer = await connection.SendAsync(HttpMethod.Post, _endpoint, body, options.ModelId, cancellationToken);
         var reader = new OpenAIChatReader(connection, options.ModelId);
         if (answer.IsJson)

@@ -48,7 +48,7 @@ internal static class OpenAIChatRequest
         WriteReasoning(writer, dialect, options);
         foreach (var (name, value) in options.AdditionalProperties ?? [])
         {
-            if (Written.Contains(name) || OllamaOnly.Contains(name) || (dialect == OpenAIDialect.OpenAI && OwnServersOnly.Contains(name)))
+            if (Written.Contains(name) || OllamaOnly.Contains(name) || (dialect != OpenAIDialect.Compatible && OwnServersOnly.Contains(name)))
                 continue;
             writer.WritePropertyName(name);
             writer.WriteAny(value);

@@ -5,9 +5,9 @@ using Microsoft.Extensions.AI;
 namespace Conclave.Inference.Providers.OpenAI;
 
 /// <summary><c>/v1/embeddings</c>. Reads numbers and base64, whatever the server prefers to send.</summary>
-internal sealed class OpenAIEmbeddings(OpenAIDialect dialect, ModelServerConnection connection) : IEmbeddingGenerator<string, Embedding<float>>
+internal sealed class OpenAIEmbeddings(OpenAIHost host, ModelServerConnection connection) : IEmbeddingGenerator<string, Embedding<float>>
 {
-    private readonly Uri _endpoint = connection.Endpoint("v1/embeddings");
+    private readonly Uri _endpoint = connection.Endpoint(host.Path + "embeddings");
 
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -16,7 +16,7 @@ internal sealed class OpenAIEmbeddings(OpenAIDialect dialect, ModelServerConnect
         if (texts.Count == 0)
             return [];
         // OpenAI sends base64, which is a third of the size; of other servers not all know it.
-        var encoding = dialect == OpenAIDialect.OpenAI ? "base64" : "float";
+        var encoding = host.Dialect == OpenAIDialect.OpenAI ? "base64" : "float";
         var body = WireJson.Object((texts, options, encoding), static (writer, state) => Write(writer, state.texts, state.options, state.encoding));
         using var answer = await connection.SendAsync(HttpMethod.Post, _endpoint, body, options?.ModelId, cancellationToken);
         return await answer.ReadJsonAsync(root => Read(root, texts.Count, options?.ModelId));

@@ -3,9 +3,9 @@ using System.Text.Json;
 namespace Conclave.Inference.Providers.OpenAI;
 
 /// <summary>The models of a server that speaks OpenAI's API. The protocol tells little about them; the rest is known by who serves them.</summary>
-internal sealed class OpenAIModels(OpenAIDialect dialect, ModelServerConnection connection)
+internal sealed class OpenAIModels(OpenAIHost host, ModelServerConnection connection)
 {
-    private readonly Uri _endpoint = connection.Endpoint("v1/models");
+    private readonly Uri _endpoint = connection.Endpoint(host.Path + "models");
 
     public async Task<IReadOnlyList<ServedModel>> ListAsync(CancellationToken cancellationToken)
     {
@@ -36,8 +36,9 @@ internal sealed class OpenAIModels(OpenAIDialect dialect, ModelServerConnection 
         var context = item.NumberOf("max_model_len") ?? item.NumberOf("max_context_length") ?? item.NumberOf("context_length") ?? meta.NumberOf("n_ctx") ?? meta.NumberOf("n_ctx_train");
         return new ServedModel
         {
-            Name = id,
-            Capabilities = dialect == OpenAIDialect.OpenAI ? OfOpenAI(id) : OfServer(id, item.TextOf("owned_by")),
+            // Gemini lists resources, and takes the bare name in calls.
+            Name = host == OpenAIHost.Gemini && id.StartsWith("models/", StringComparison.Ordinal) ? id[7..] : id,
+            Capabilities = host.Dialect == OpenAIDialect.OpenAI ? OfOpenAI(id) : OfServer(id, host == OpenAIHost.Vllm ? "vllm" : item.TextOf("owned_by")),
             ContextSize = context is > 0 and <= int.MaxValue ? (int)context : null,
             SizeBytes = meta.NumberOf("size"),
             ModifiedAt = WireJson.FromUnix(item.NumberOf("created")),

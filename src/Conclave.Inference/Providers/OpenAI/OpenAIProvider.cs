@@ -2,26 +2,16 @@ using Microsoft.Extensions.AI;
 
 namespace Conclave.Inference.Providers.OpenAI;
 
-/// <summary>Servers that speak OpenAI's API: OpenAI itself, and vLLM, llama.cpp, LM Studio, LiteLLM and their like.</summary>
-/// <param name="dialect">Which of them.</param>
+/// <summary>Servers that speak OpenAI's API: OpenAI itself, other clouds, and vLLM, llama.cpp, LM Studio, LiteLLM and their like.</summary>
+/// <param name="host">Which of them.</param>
 /// <param name="time">The clock of time-outs.</param>
-public sealed class OpenAIProvider(OpenAIDialect dialect, TimeProvider? time = null) : IModelProvider
+public sealed class OpenAIProvider(OpenAIHost host, TimeProvider? time = null) : IModelProvider
 {
     /// <inheritdoc/>
-    public string Name => dialect == OpenAIDialect.OpenAI ? "openai" : "openai-compatible";
+    public string Name => host.Name;
 
     /// <inheritdoc/>
-    public IModelClient Connect(ModelServer server, string? apiKey) => new OpenAIClient(dialect, server, apiKey, time ?? TimeProvider.System);
-}
-
-/// <summary>Who answers OpenAI's API.</summary>
-public enum OpenAIDialect
-{
-    /// <summary>A server of one's own or a gateway.</summary>
-    Compatible,
-
-    /// <summary>OpenAI.</summary>
-    OpenAI,
+    public IModelClient Connect(ModelServer server, string? apiKey) => new OpenAIClient(host, server, apiKey, time ?? TimeProvider.System);
 }
 
 /// <summary>One server that speaks OpenAI's API.</summary>
@@ -30,7 +20,7 @@ internal sealed class OpenAIClient : IModelClient
     private readonly ModelServerConnection _connection;
     private readonly OpenAIModels _models;
 
-    public OpenAIClient(OpenAIDialect dialect, ModelServer server, string? apiKey, TimeProvider time)
+    public OpenAIClient(OpenAIHost host, ModelServer server, string? apiKey, TimeProvider time)
     {
         // Other programs want the address with /v1, so that is what people paste.
         var path = server.Address.IsAbsoluteUri ? server.Address.AbsolutePath.TrimEnd('/') : "";
@@ -39,9 +29,9 @@ internal sealed class OpenAIClient : IModelClient
         _connection = string.IsNullOrEmpty(apiKey)
             ? new ModelServerConnection(server, null, time)
             : new ModelServerConnection(server, apiKey, time, ("Authorization", "Bearer " + apiKey));
-        _models = new OpenAIModels(dialect, _connection);
-        Chat = new OpenAIChat(dialect, _connection);
-        Embeddings = new OpenAIEmbeddings(dialect, _connection);
+        _models = new OpenAIModels(host, _connection);
+        Chat = new OpenAIChat(host, _connection);
+        Embeddings = new OpenAIEmbeddings(host, _connection);
     }
 
     public IChatClient Chat { get; }

@@ -67,7 +67,7 @@ internal static class OllamaChatEndpoints
                 return;
             }
 
-            await foreach (var update in context.Inference().StreamAsync(call, answer.Report, context.RequestAborted))
+            await foreach (var update in context.StreamAsync(call, answer.Report, context.RequestAborted))
             {
                 if (answer.Take(update) is not { } piece)
                     continue;

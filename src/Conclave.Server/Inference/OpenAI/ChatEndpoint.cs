@@ -65,7 +65,7 @@ internal static class ChatEndpoint
         using var stream = EventStream.Events(context.Response);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         var cancellationToken = stop.Token;
-        var pieces = (calls.Count == 1 ? Pieces(context.Inference(), calls[0], cancellationToken) : Merged(context.Inference(), calls, cancellationToken)).GetAsyncEnumerator(cancellationToken);
+        var pieces = (calls.Count == 1 ? Pieces(context, calls[0], cancellationToken) : Merged(context, calls, cancellationToken)).GetAsyncEnumerator(cancellationToken);
         var answer = new ChatAnswer(calls[0].Report, request, context.Clock().GetUtcNow());
         UsageDetails? usage = null;
         var begun = new HashSet<int>();
@@ -160,16 +160,16 @@ internal static class ChatEndpoint
 
     /// <summary>The updates of a call, and null once it is over.</summary>
     private static async IAsyncEnumerable<(int Choice, ChatResponseUpdate? Update)> Pieces(
-        IInference inference, ChoiceCall call, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        HttpContext context, ChoiceCall call, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var update in inference.StreamAsync(call.Call, call.Report, cancellationToken))
+        await foreach (var update in context.StreamAsync(call.Call, call.Report, cancellationToken))
             yield return (call.Index, update);
         yield return (call.Index, null);
     }
 
     /// <summary>The updates of several calls as they come.</summary>
     private static async IAsyncEnumerable<(int Choice, ChatResponseUpdate? Update)> Merged(
-        IInference inference, List<ChoiceCall> calls, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        HttpContext context, List<ChoiceCall> calls, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var merged = Channel.CreateBounded<(int, ChatResponseUpdate?)>(64);
@@ -177,7 +177,7 @@ internal static class ChatEndpoint
         {
             try
             {
-                await foreach (var piece in Pieces(inference, call, stop.Token))
+                await foreach (var piece in Pieces(context, call, stop.Token))
                     await merged.Writer.WriteAsync(piece, stop.Token);
             }
             catch (Exception exception)

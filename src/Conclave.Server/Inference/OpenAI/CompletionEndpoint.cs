@@ -57,7 +57,7 @@ internal static class CompletionEndpoint
         ChatFinishReason? reason = null;
         try
         {
-            await foreach (var update in context.Inference().StreamAsync(call, answer.Report, context.RequestAborted))
+            await foreach (var update in context.StreamAsync(call, answer.Report, context.RequestAborted))
             {
                 CallHeaders.Write(context.Response, answer.Report, watch);
                 reason = update.FinishReason ?? reason;

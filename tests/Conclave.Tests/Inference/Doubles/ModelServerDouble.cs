@@ -99,6 +99,9 @@ public abstract class ModelServerDouble : IAsyncDisposable
     }
 
     /// <summary>Answers a request.</summary>
+    /// <summary>The path by which a request is handled.</summary>
+    protected virtual string PathOf(HttpRequest request) => request.Path.Value ?? "";
+
     protected abstract Task HandleAsync(HttpContext context, DoubleRequest request, CancellationToken cancellationToken);
 
     /// <summary>Writes an error in the protocol's shape.</summary>
@@ -199,7 +202,7 @@ public abstract class ModelServerDouble : IAsyncDisposable
     private async Task HandleAsync(HttpContext context)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopping.Token);
-        var request = await DoubleRequest.ReadAsync(context.Request, ending.Token);
+        var request = await DoubleRequest.ReadAsync(context.Request, PathOf(context.Request), ending.Token);
         if (KeepsRequests)
             Requests.Enqueue(request);
         if (ApiKey is not null && KeyOf(context.Request) is var key && key != ApiKey)
@@ -295,7 +298,7 @@ public sealed record DoubleRequest(string Method, string Path, JsonElement Body,
     /// <summary>The last message; undefined when there is none.</summary>
     public JsonElement LastMessage => Body.TryGetProperty("messages", out var messages) && messages.GetArrayLength() > 0 ? messages[messages.GetArrayLength() - 1] : default;
 
-    internal static async Task<DoubleRequest> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
+    internal static async Task<DoubleRequest> ReadAsync(HttpRequest request, string path, CancellationToken cancellationToken)
     {
         var body = Nothing;
         if (request.ContentLength is not 0 && request.Method is not ("GET" or "HEAD"))
@@ -306,7 +309,7 @@ public sealed record DoubleRequest(string Method, string Path, JsonElement Body,
                 body = JsonElement.Parse(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
         }
 
-        return new DoubleRequest(request.Method, request.Path.Value ?? "", body, request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase), request.HttpContext.Connection.Id);
+        return new DoubleRequest(request.Method, path, body, request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase), request.HttpContext.Connection.Id);
     }
 
     /// <summary>A member that is text.</summary>

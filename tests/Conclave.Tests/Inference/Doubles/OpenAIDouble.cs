@@ -12,6 +12,15 @@ public sealed class OpenAIDouble : ModelServerDouble
     /// <summary>Who owns its models, by which clients tell servers apart.</summary>
     public string OwnedBy { get; set; } = "vllm";
 
+    /// <summary>Where its API is, for clouds that have it elsewhere.</summary>
+    public string ApiPath { get; set; } = "/v1";
+
+    protected override string PathOf(HttpRequest request)
+    {
+        var path = base.PathOf(request);
+        return ApiPath == "/v1" ? path : path.StartsWith(ApiPath, StringComparison.Ordinal) ? "/v1" + path[ApiPath.Length..] : "/elsewhere" + path;
+    }
+
     protected override Task HandleAsync(HttpContext context, DoubleRequest request, CancellationToken cancellationToken) => (request.Method, request.Path) switch
     {
         ("POST", "/v1/chat/completions") => ChatAsync(context, request, cancellationToken),

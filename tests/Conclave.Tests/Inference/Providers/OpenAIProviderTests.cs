@@ -9,7 +9,7 @@ namespace Conclave.Tests.Inference.Providers;
 
 public sealed class OpenAICompatibleProviderTests : EmbeddingProviderContract<OpenAIDouble>
 {
-    protected override IModelProvider CreateProvider(TimeProvider time) => new OpenAIProvider(OpenAIDialect.Compatible, time);
+    protected override IModelProvider CreateProvider(TimeProvider time) => new OpenAIProvider(OpenAIHost.Compatible, time);
 
     [Fact]
     public async Task Chat_Settings_AreWrittenByTheirNames()
@@ -96,7 +96,7 @@ public sealed class OpenAICompatibleProviderTests : EmbeddingProviderContract<Op
 
 public sealed class OpenAIProviderTests : ProviderContract<OpenAIDouble>
 {
-    protected override IModelProvider CreateProvider(TimeProvider time) => new OpenAIProvider(OpenAIDialect.OpenAI, time);
+    protected override IModelProvider CreateProvider(TimeProvider time) => new OpenAIProvider(OpenAIHost.OpenAI, time);
 
     [Fact]
     public async Task Chat_Settings_AreThoseThatOpenAITakes()
@@ -153,4 +153,82 @@ public sealed class OpenAIProviderTests : ProviderContract<OpenAIDouble>
         Assert.Equal("base64", Server.Requests.Last().Text("encoding_format"));
         Assert.Equal(1, embeddings[0].Vector.ToArray().Sum(x => x * x), 3);
     }
+}
+
+/// <summary>Clouds that speak OpenAI's API at addresses and with words of their own.</summary>
+public sealed class OpenAICloudTests : IAsyncLifetime
+{
+    private OpenAIDouble Server { get; } = new();
+
+    public static TheoryData<string, string, string> Clouds => new()
+    {
+        { "groq", "openai", "/openai/v1" },
+        { "gemini", "v1beta/openai", "/v1beta/openai" },
+        { "huggingface", "", "/v1" },
+        { "vllm", "", "/v1" },
+    };
+
+    public Task InitializeAsync() => Server.StartAsync();
+
+    public async Task DisposeAsync() => await Server.DisposeAsync();
+
+    [Theory]
+    [MemberData(nameof(Clouds))]
+    public async Task Cloud_ChatModelsAndEmbeddings_AtItsOwnPath(string name, string address, string path)
+    {
+        Server.ApiPath = path;
+        using var client = Connect(name, address);
+
+        var models = await client.ListModelsAsync(default);
+        var answer = await client.Chat.GetResponseAsync("hello there", new ChatOptions { ModelId = "small", MaxOutputTokens = 7 });
+        var vectors = await client.Embeddings.GenerateAsync(["one"], new EmbeddingGenerationOptions { ModelId = "embedder" });
+
+        Assert.Contains(models, m => m.Name == "small");
+        Assert.Equal("You said: hello there", answer.Text);
+        Assert.Single(vectors);
+        Assert.All(Server.Requests, r => Assert.Equal("Bearer sk-cloud", r.Headers["Authorization"]));
+        Assert.Equal(7, Server.LastChat.Body.GetProperty("max_tokens").GetInt32());
+    }
+
+    [Fact]
+    public async Task Cloud_WhatOnlyOwnServersTake_IsLeftOut()
+    {
+        using var client = Connect("huggingface", "");
+        var options = new ChatOptions
+        {
+            ModelId = "small",
+            TopK = 3,
+            ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type":"object","properties":{"n":{"type":"integer"}}}"""), "count"),
+            AdditionalProperties = new() { ["priority"] = 1, ["min_p"] = 0.1, ["think"] = false, ["service_tier"] = "flex" },
+        };
+
+        await client.Chat.GetResponseAsync("hello", options);
+
+        var body = Server.LastChat.Body;
+        Assert.Equal("flex", body.GetProperty("service_tier").GetString());
+        Assert.All((string[])["top_k", "priority", "min_p", "chat_template_kwargs"], member => Assert.False(body.TryGetProperty(member, out _), member));
+        Assert.Equal(JsonValueKind.Object, body.GetProperty("response_format").GetProperty("json_schema").GetProperty("schema").GetProperty("properties").ValueKind);
+    }
+
+    [Fact]
+    public async Task Gemini_NamesModelsAsResources_BareNamesAreKept()
+    {
+        Server.ApiPath = "/v1beta/openai";
+        Server.Models.Add(new DoubleModel("models/gemini-x"));
+        using var client = Connect("gemini", "v1beta/openai");
+
+        Assert.Contains(await client.ListModelsAsync(default), m => m.Name == "gemini-x");
+    }
+
+    [Fact]
+    public async Task Vllm_IsKnownToConstrainAndToContinue()
+    {
+        Server.OwnedBy = "somebody";
+        using var client = Connect("vllm", "");
+
+        Assert.Equal(ModelCapabilities.Chat | ModelCapabilities.JsonSchema | ModelCapabilities.Continue, (await client.ListModelsAsync(default)).Single(m => m.Name == "small").Capabilities);
+    }
+
+    private IModelClient Connect(string name, string address) => new OpenAIProvider(OpenAIHost.All.Single(h => h.Name == name))
+        .Connect(new ModelServer { Id = "s1", Name = "double", Provider = name, Address = new Uri(Server.Address, address) }, "sk-cloud");
 }

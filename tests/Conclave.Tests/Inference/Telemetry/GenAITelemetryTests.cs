@@ -87,6 +87,9 @@ public sealed class GenAITelemetryTests
         Assert.Single(mine, m => m is { Name: "gen_ai.client.operation.duration", Unit: "s" });
         Assert.Single(mine, m => m is { Name: "gen_ai.client.operation.time_to_first_chunk", Unit: "s" });
         Assert.Single(mine, m => m is { Name: "gen_ai.client.operation.time_per_output_chunk", Unit: "s" });
+        Assert.Single(mine, m => m is { Name: "gen_ai.server.request.duration", Unit: "s" });
+        Assert.Single(mine, m => m is { Name: "gen_ai.server.time_to_first_token", Unit: "s" });
+        Assert.Single(mine, m => m is { Name: "gen_ai.server.time_per_output_token", Unit: "s" });
         Assert.Equal([("input", 10.0), ("output", 3.0)], mine.Where(m => m.Name == "gen_ai.client.token.usage").Select(m => ((string)m.Tags["gen_ai.token.type"]!, m.Value)).Order());
         Assert.Equal(13, mine.Where(m => m.Name == "conclave.inference.tokens").Sum(m => m.Value));
         Assert.Equal(0.000016, mine.Single(m => m.Name == "conclave.inference.cost").Value, 9);

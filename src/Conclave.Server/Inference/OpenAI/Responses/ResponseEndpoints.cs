@@ -58,7 +58,7 @@ internal static class ResponseEndpoints
         try
         {
             var hasBegun = false;
-            await foreach (var update in context.Inference().StreamAsync(call, report, context.RequestAborted))
+            await foreach (var update in context.StreamAsync(call, report, context.RequestAborted))
             {
                 if (!hasBegun)
                 {
