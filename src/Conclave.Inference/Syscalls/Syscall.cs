@@ -13,8 +13,11 @@ namespace Conclave.Inference.Syscalls;
 public sealed record Syscall(
     string Tenant, string Pid, string Aid, string AgentName, string Action, string Query, CallPriority Priority, SyscallStatus Status, DateTimeOffset CreatedAt)
 {
-    /// <summary>The account that submitted it; null for syscalls of earlier versions.</summary>
+    /// <summary>The account that submitted it; null for those of workflows and of earlier versions.</summary>
     public string? Caller { get; init; }
+
+    /// <summary>The workflow instance that waits for it; null when none does.</summary>
+    public string? InstanceId { get; init; }
 
     /// <summary>The answer as JSON; null before it is done, and when it failed.</summary>
     public string? Response { get; init; }

@@ -30,6 +30,7 @@ public static class SyscallQuery
         {
             Tenant = syscall.Tenant,
             AgentId = syscall.Aid,
+            InstanceId = syscall.InstanceId,
             Priority = syscall.Priority,
             SessionId = syscall.Aid,
             // Whoever takes it up goes on where it was, and nobody pays twice.

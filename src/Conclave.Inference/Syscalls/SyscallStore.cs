@@ -9,7 +9,13 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
 {
     private const string Columns = """
         tenant, pid, aid, agent_name, action, query, priority, status, created_at, response, error, error_code, time_limit, started_at, ended_at,
-        queued_times, start_times, end_times, slice_servers, slice_tokens, caller
+        queued_times, start_times, end_times, slice_servers, slice_tokens, caller, instance_id
+        """;
+
+    /// <summary>Takes one in; <see cref="Bind"/> gives its parameters.</summary>
+    internal const string Insert = """
+        insert into conclave.inference_syscall (tenant, pid, aid, agent_name, action, query, priority, status, time_limit, created_at, caller, instance_id)
+        values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11)
         """;
 
     /// <summary>Told that there is a new one, so that nobody has to look all the time.</summary>
@@ -18,23 +24,14 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Takes one in.</summary>
     public async Task AddAsync(Syscall syscall, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            insert into conclave.inference_syscall (tenant, pid, aid, agent_name, action, query, priority, status, time_limit, created_at, caller)
-            values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)
-            """);
-        command.Parameters.AddValue(syscall.Tenant);
-        command.Parameters.AddValue(syscall.Pid);
-        command.Parameters.AddValue(syscall.Aid);
-        command.Parameters.AddValue(syscall.AgentName);
-        command.Parameters.AddValue(syscall.Action);
-        command.Parameters.AddValue(syscall.Query);
-        command.Parameters.AddValue((short)syscall.Priority);
-        command.Parameters.AddInterval(syscall.TimeLimit);
-        command.Parameters.AddValue(syscall.CreatedAt.UtcDateTime);
-        command.Parameters.AddText(syscall.Caller);
+        await using var command = database.CreateCommand(Insert);
+        Bind(command.Parameters, syscall);
         await command.ExecuteNonQueryAsync(cancellationToken);
         Submitted?.Invoke();
     }
+
+    /// <summary>Says that a workflow's burst has submitted some.</summary>
+    public void TellSubmitted() => Submitted?.Invoke();
 
     /// <summary>One; null when there is none.</summary>
     public async Task<Syscall?> FindAsync(string tenant, string pid, CancellationToken cancellationToken)
@@ -166,6 +163,40 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
+    /// <summary>Those that have ended and whose instances have not been told so.</summary>
+    internal async Task<List<Syscall>> FindUntoldAsync(int limit, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"select {Columns} from conclave.inference_syscall where status = 3 and instance_id is not null and not is_told order by ended_at limit $1");
+        command.Parameters.AddValue(limit);
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    /// <summary>Notes that the instance of one has been told.</summary>
+    internal async Task SetToldAsync(Syscall syscall, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("update conclave.inference_syscall set is_told = true where tenant = $1 and pid = $2 and status = 3 and ended_at = $3");
+        command.Parameters.AddValue(syscall.Tenant);
+        command.Parameters.AddValue(syscall.Pid);
+        command.Parameters.AddValue(syscall.EndedAt!.Value.UtcDateTime);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>The parameters of <see cref="Insert"/>.</summary>
+    internal static void Bind(NpgsqlParameterCollection parameters, Syscall syscall)
+    {
+        parameters.AddValue(syscall.Tenant);
+        parameters.AddValue(syscall.Pid);
+        parameters.AddValue(syscall.Aid);
+        parameters.AddValue(syscall.AgentName);
+        parameters.AddValue(syscall.Action);
+        parameters.AddValue(syscall.Query);
+        parameters.AddValue((short)syscall.Priority);
+        parameters.AddInterval(syscall.TimeLimit);
+        parameters.AddValue(syscall.CreatedAt.UtcDateTime);
+        parameters.AddText(syscall.Caller);
+        parameters.AddText(syscall.InstanceId);
+    }
+
     private static async Task<List<Syscall>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
         var found = new List<Syscall>();
@@ -184,6 +215,7 @@ public sealed class SyscallStore(NpgsqlDataSource database, TimeProvider time)
                 EndedAt = reader.IsDBNull(14) ? null : reader.GetFieldValue<DateTimeOffset>(14),
                 Slices = CallSlices.Read(reader, 15),
                 Caller = reader.IsDBNull(20) ? null : reader.GetString(20),
+                InstanceId = reader.IsDBNull(21) ? null : reader.GetString(21),
             });
         }
 

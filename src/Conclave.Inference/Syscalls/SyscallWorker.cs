@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Conclave.Inference.Activities;
 using Conclave.Inference.StructuredOutput;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions.Scripting;
+using Conclave.Workflows.Runtime.Stimuli;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -19,6 +21,7 @@ public sealed partial class SyscallWorker : IAsyncDisposable
     private readonly IInference _inference;
     private readonly ScriptRunnerPool? _schemas;
     private readonly ISyscallTools? _tools;
+    private readonly StimulusDelivery? _stimuli;
     private readonly ILogger _logger;
     private readonly Guid _owner = Guid.CreateVersion7();
     private readonly CancellationTokenSource _stop = new();
@@ -31,10 +34,11 @@ public sealed partial class SyscallWorker : IAsyncDisposable
     /// <param name="inference">Who answers.</param>
     /// <param name="schemas">Checks JSON; without it, syscalls with JSON output fail.</param>
     /// <param name="tools">Calls tools; without it, syscalls that need some fail.</param>
+    /// <param name="stimuli">Tells workflows that wait; null where none do.</param>
     /// <param name="logger">Told what goes wrong.</param>
-    public SyscallWorker(SyscallStore store, IInference inference, ScriptRunnerPool? schemas, ISyscallTools? tools, ILogger<SyscallWorker> logger)
+    public SyscallWorker(SyscallStore store, IInference inference, ScriptRunnerPool? schemas, ISyscallTools? tools, StimulusDelivery? stimuli, ILogger<SyscallWorker> logger)
     {
-        (_store, _inference, _schemas, _tools, _logger) = (store, inference, schemas, tools, logger);
+        (_store, _inference, _schemas, _tools, _stimuli, _logger) = (store, inference, schemas, tools, stimuli, logger);
         store.Submitted += Wake;
         _working = Task.Run(WorkAsync);
     }
@@ -69,6 +73,7 @@ public sealed partial class SyscallWorker : IAsyncDisposable
             try
             {
                 await RenewAsync();
+                await TellAsync();
                 var room = MostRunning - _running.Count;
                 var claimed = room > 0 ? await _store.ClaimAsync(_owner, Lease, room, _stop.Token) : [];
                 foreach (var syscall in claimed)
@@ -96,6 +101,18 @@ public sealed partial class SyscallWorker : IAsyncDisposable
         {
             if (_running.TryGetValue(key, out var cancelled))
                 await cancelled.Stop.CancelAsync();
+        }
+    }
+
+    /// <summary>Tells workflows of what has ended. Whoever is told twice, because it cannot be noted or because another process does so as well, goes on once.</summary>
+    private async Task TellAsync()
+    {
+        if (_stimuli is null)
+            return;
+        foreach (var ended in await _store.FindUntoldAsync(MostRunning, _stop.Token))
+        {
+            await _stimuli.DeliverAsync(AskLater.Ended(ended), _stop.Token);
+            await _store.SetToldAsync(ended, _stop.Token);
         }
     }
 
@@ -141,6 +158,8 @@ public sealed partial class SyscallWorker : IAsyncDisposable
             }
 
             await _store.EndAsync(done, _owner, CancellationToken.None);
+            if (syscall.InstanceId is not null)
+                Wake();
         }
         catch (Exception exception) when (exception is OperationCanceledException or InferenceException)
         {

@@ -2,6 +2,7 @@ using Conclave.Agents;
 using Conclave.Agents.Packages;
 using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
+using Conclave.Inference.Activities;
 using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Inference.Syscalls;
@@ -21,6 +22,7 @@ using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Telemetry;
+using Conclave.Workflows.Runtime.Watching;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Npgsql;
@@ -185,7 +187,7 @@ public sealed partial class ServerRuntime(
                 // Looked up late: its keys may be in the database, which starts here.
                 EventTriggerUrl = (tenant, name, limit) => services.GetRequiredService<SignedLinks>().EventUrl(tenant, name, limit),
                 RowsOf = TurnCommits.RowsOf,
-                Stored = TurnCommits.Stored,
+                Stored = OnStored,
             },
             loggers,
             time);
@@ -207,12 +209,20 @@ public sealed partial class ServerRuntime(
         if (options.WorkflowsFolder is { } folder && options.IsWeb)
             await ImportAsync(folder, cancellationToken);
         await _packages.StartAsync(_database, cancellationToken, _stop.Token);
-        _inference.AnswerSyscalls(Syscalls, new ToolsOfSyscalls(Tools));
+        _inference.AnswerSyscalls(Syscalls, new ToolsOfSyscalls(Tools), _runtime.Stimuli);
         Observe(_runtime);
         checks.Add("database", CheckDatabaseAsync);
         startup.Finish();
         _started.SetResult();
         LogStarted(clock.Elapsed.TotalSeconds, options.Roles);
+    }
+
+    private void OnStored(InstanceWatch watch, string tenant, WorkflowInstance instance)
+    {
+        TurnCommits.Stored(watch, tenant, instance);
+        // Another process than the gateway's lets it find them by itself, within two seconds.
+        if (AskLater.IsWaiting(instance))
+            Syscalls.TellSubmitted();
     }
 
     private async Task<string> StartPostgresAsync(CancellationToken cancellationToken)

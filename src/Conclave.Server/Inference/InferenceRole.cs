@@ -17,6 +17,7 @@ using Conclave.Inference.Telemetry;
 using Conclave.Server.Accounts.Sessions;
 using Conclave.Server.Hosting;
 using Conclave.Workflows.Expressions.Scripting;
+using Conclave.Workflows.Runtime.Stimuli;
 using Npgsql;
 
 namespace Conclave.Server.Inference;
@@ -105,10 +106,11 @@ internal sealed class InferenceRole(ServerOptions options, IEnumerable<IModelPro
     /// <summary>Begins to answer syscalls, once there are tools for them; does nothing in a process that owns no slots.</summary>
     /// <param name="syscalls">Questions to be answered.</param>
     /// <param name="tools">Calls tools.</param>
-    public void AnswerSyscalls(SyscallStore syscalls, ISyscallTools tools)
+    /// <param name="stimuli">Tells workflows that wait.</param>
+    public void AnswerSyscalls(SyscallStore syscalls, ISyscallTools tools, StimulusDelivery stimuli)
     {
         if (_gateway is not null)
-            _syscalls = new SyscallWorker(syscalls, _gateway, _scripts, tools, loggers.CreateLogger<SyscallWorker>());
+            _syscalls = new SyscallWorker(syscalls, _gateway, _scripts, tools, stimuli, loggers.CreateLogger<SyscallWorker>());
     }
 
     /// <summary>Stops those that run; they go on elsewhere, or after the next start. Before tools are closed.</summary>

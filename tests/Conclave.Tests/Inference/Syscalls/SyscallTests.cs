@@ -92,7 +92,7 @@ public sealed class SyscallTests
     }
 
     private static SyscallWorker Worker(SyscallStore store, TestGateway gateway) =>
-        new(store, gateway.Gateway, null, null, NullLogger<SyscallWorker>.Instance);
+        new(store, gateway.Gateway, null, null, null, NullLogger<SyscallWorker>.Instance);
 
     private static async Task<string> SubmitAsync(SyscallStore store, string query = """{"model":"m","messages":[{"role":"user","content":"hi"}]}""")
     {
