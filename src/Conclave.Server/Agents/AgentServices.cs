@@ -4,6 +4,7 @@ using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Server.Hosting;
+using Conclave.Workflows.Runtime;
 
 namespace Conclave.Server.Agents;
 
@@ -31,6 +32,8 @@ internal static class AgentServices
             };
         })
         .AddSingleton(provider => new AgentBudgets(provider.GetRequiredService<BudgetLedger>()))
+        // A function, since the container would dispose of what is the server's.
+        .AddSingleton<Func<WorkflowRuntime>>(provider => () => provider.GetRequiredService<ServerRuntime>().Runtime)
         .AddSingleton<PackageRole>()
         .AddSingleton<AgentStream>();
 }

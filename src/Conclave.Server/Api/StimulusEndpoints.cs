@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Conclave.Server.Accounts;
+using Conclave.Server.Approvals;
 using Conclave.Server.OpenApi;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Expressions;
@@ -60,6 +61,8 @@ internal static class StimulusEndpoints
         var body = await context.ReadObjectAsync();
         var result = body.TryGetProperty("result", out var given) ? ValueConverter.FromJson(given) : null;
         var delivery = await context.Runtime().Stimuli.CompleteTaskAsync(context.Tenant(), taskId, result, context.RequestAborted);
+        if (delivery.Resumed == 0)
+            delivery = await ApprovalEndpoints.TryCompleteTaskAsync(context, taskId, body.TryGetProperty("result", out given) ? given : null) ? delivery with { Resumed = 1, IsWaiting = false } : delivery;
         if (delivery.Resumed == 0)
             throw new ApiException(404, "task.not_found", $"No workflow waits for the task '{taskId}'. It was completed already, or its workflow has ended.");
         await WriteAsync(context, delivery);

@@ -41,6 +41,18 @@ internal static class ApprovalEndpoints
             ? new Person(id, context.Actor())
             : throw new ApiException(403, ApprovalCodes.NotAPerson, "The machine's key is no person. Show the key of an account, or sign in.");
 
+    /// <summary>Completes a task of a person, with what is filled in; false when there is none of that id.</summary>
+    /// <exception cref="ApiException">The caller is not the one to do it, or what is filled in does not fit the form.</exception>
+    internal static async Task<bool> TryCompleteTaskAsync(HttpContext context, string id, JsonElement? formData)
+    {
+        if (await Store(context).FindAsync(context.Tenant(), id, context.RequestAborted) is not { Kind: ApprovalKind.Task })
+            return false;
+        context.Demand(Permissions.DecideApprovals);
+        await DoAsync(() => Store(context).DecideAsync(
+            context.Tenant(), id, context.Person(), new ApprovalDecision(ApprovalVerdict.Complete) { FormData = formData is { ValueKind: not JsonValueKind.Null } data ? data : null }, context.RequestAborted));
+        return true;
+    }
+
     /// <summary>The HTTP status of a refusal.</summary>
     internal static int StatusOf(string code) => code switch
     {

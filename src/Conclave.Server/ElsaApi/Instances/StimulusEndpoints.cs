@@ -1,6 +1,7 @@
 using System.Globalization;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
+using Conclave.Server.Approvals;
 using Conclave.Server.OpenApi;
 using Conclave.Server.Webhooks;
 using Conclave.Workflows.Execution;
@@ -52,7 +53,7 @@ internal static class StimulusEndpoints
         var body = await context.ReadObjectAsync();
         var result = ElsaQuery.TryGet(body, "result", out var given) ? ValueConverter.FromJson(given) : null;
         var delivery = await context.Runtime().Stimuli.CompleteTaskAsync(context.Tenant(), taskId, result, context.RequestAborted);
-        if (delivery.Resumed == 0)
+        if (delivery.Resumed == 0 && !await ApprovalEndpoints.TryCompleteTaskAsync(context, taskId, ElsaQuery.TryGet(body, "result", out given) ? given : null))
             throw new ApiException(404, "task.not_found", $"No workflow waits for the task '{taskId}'. It was completed already, or its workflow has ended.");
     }
 

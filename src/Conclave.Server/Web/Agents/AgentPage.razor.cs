@@ -4,7 +4,7 @@ using Conclave.Agents.Approvals;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Streaming;
 using Conclave.Server.Accounts;
-using Conclave.Server.Hosting;
+using Conclave.Workflows.Runtime;
 using Microsoft.AspNetCore.Components;
 
 namespace Conclave.Server.Web.Agents;
@@ -66,7 +66,7 @@ public sealed partial class AgentPage
     private ApprovalWatch ApprovalWatch { get; set; } = null!;
 
     [Inject]
-    private ServerRuntime Server { get; set; } = null!;
+    private Func<WorkflowRuntime> Runtime { get; set; } = null!;
 
     [Inject]
     private TimeProvider Clock { get; set; } = null!;
@@ -80,7 +80,7 @@ public sealed partial class AgentPage
     /// <inheritdoc/>
     protected override void Begin()
     {
-        Server.Runtime.Watch.Changed += Changed;
+        Runtime().Watch.Changed += Changed;
         _watchingApprovals = ApprovalWatch.Look(Tenant, _ => Refresh());
         // What nobody told of is found by a look now and then.
         Repeat(Clock, LookInterval);
@@ -94,7 +94,7 @@ public sealed partial class AgentPage
         if (_watched is null)
         {
             _watched = TurnCommits.WatchKey(agent.Id);
-            await Server.Runtime.Watch.WatchAsync(Tenant, _watched, cancellationToken);
+            await Runtime().Watch.WatchAsync(Tenant, _watched, cancellationToken);
         }
 
         _conversations = await Turns.ListConversationsAsync(Tenant, agent.Id, 50, cancellationToken);
@@ -116,10 +116,10 @@ public sealed partial class AgentPage
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (Server is not null && _watchingApprovals is not null)
-            Server.Runtime.Watch.Changed -= Changed;
+        if (_watchingApprovals is not null)
+            Runtime().Watch.Changed -= Changed;
         if (_watched is not null)
-            Server!.Runtime.Watch.Unwatch(Tenant, _watched);
+            Runtime().Watch.Unwatch(Tenant, _watched);
         _watched = null;
         _watchingApprovals?.Dispose();
         _listening?.Cancel();
@@ -230,7 +230,7 @@ public sealed partial class AgentPage
     });
 
     private Task CancelAsync(Turn turn) => DoAsync(
-        Permissions.ExecuteAgents, () => Server.Runtime.Operations.CancelAsync(Tenant, turn.Id, Me.Name, "The turn was cancelled.", Leaving));
+        Permissions.ExecuteAgents, () => Runtime().Operations.CancelAsync(Tenant, turn.Id, Me.Name, "The turn was cancelled.", Leaving));
 
     private Task GoAsync(AgentState to) => DoAsync(
         Permissions.WriteAgents, () => Agents.TransitionAsync(Tenant, _agent!.Id, to, Me.Name, null, Leaving));
