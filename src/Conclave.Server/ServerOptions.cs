@@ -120,6 +120,7 @@ public sealed record ServerOptions
         DrainTimeout = DrainTimeout,
         JournalRetention = JournalRetention,
         InstanceRetention = InstanceRetention,
+        ApprovalRetention = ApprovalRetention,
     };
 
     /// <summary>How long the journal is kept; whole months are dropped.</summary>
@@ -129,6 +130,10 @@ public sealed record ServerOptions
     /// <summary>How long instances are kept after they ended.</summary>
     /// <value><c>Retention:Instances</c>: 1 day to 10,000 days; default null, which keeps them.</value>
     public TimeSpan? InstanceRetention { get; init; }
+
+    /// <summary>How long approvals and tasks of people are kept after they ended.</summary>
+    /// <value><c>Retention:Approvals</c>: 1 day to 10,000 days; default null, which keeps them.</value>
+    public TimeSpan? ApprovalRetention { get; init; }
 
     /// <summary>Passwords and links that one address may try in a minute.</summary>
     /// <value><c>Accounts:AttemptsPerMinute</c>: 1 to 100,000; default 20.</value>

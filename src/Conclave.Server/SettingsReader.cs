@@ -40,6 +40,7 @@ internal sealed partial class SettingsReader(IConfiguration configuration)
             WorkerMaxAttempts = Number("Worker:MaxAttempts", defaults.WorkerMaxAttempts, 1, 1_000),
             JournalRetention = Retention("Retention:Journal"),
             InstanceRetention = Retention("Retention:Instances"),
+            ApprovalRetention = Retention("Retention:Approvals"),
             CorsOrigins = Origins(),
             KnownProxies = Proxies(),
             HealthCheckTimeout = Span(

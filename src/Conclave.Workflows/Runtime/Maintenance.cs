@@ -9,6 +9,27 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
 {
     private const int Batch = 1_000;
 
+    private const string InstancesSql = """
+        with old as (
+            select tenant, id from conclave.workflow_instance
+             where status = 1 and finished_at < $1 limit 1000 for update skip locked),
+        values_gone as (delete from conclave.blob b using old where b.tenant = old.tenant and b.instance_id = old.id),
+        operations_gone as (delete from conclave.instance_operation o using old where o.tenant = old.tenant and o.instance_id = old.id)
+        delete from conclave.workflow_instance i using old where i.tenant = old.tenant and i.id = old.id
+        """;
+
+    // What may still be used, and what a workflow that still runs asked for, stays.
+    private const string ApprovalsSql = """
+        with old as (
+            select a.tenant, a.id from conclave.approval a
+             where a.status <> 'pending' and a.updated_at < $1 and (a.valid_until is null or a.used_at is not null or a.valid_until < now())
+               and not exists (select from conclave.workflow_instance i where i.tenant = a.tenant and i.id = a.instance_id and i.status = 0)
+             limit 1000 for update of a skip locked),
+        votes_gone as (delete from conclave.approval_decision d using old where d.tenant = old.tenant and d.approval_id = old.id),
+        events_gone as (delete from conclave.approval_event e using old where e.tenant = old.tenant and e.approval_id = old.id)
+        delete from conclave.approval a using old where a.tenant = old.tenant and a.id = old.id
+        """;
+
     /// <summary>Does everything that is due. Any number of processes may call it.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -21,7 +42,9 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
         await DeleteExpiredAsync("delete from conclave.alteration_job where (tenant, plan_id, instance_id) in (select j.tenant, j.plan_id, j.instance_id from conclave.alteration_job j join conclave.alteration_plan p on p.tenant = j.tenant and p.id = j.plan_id where p.completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
         await DeleteExpiredAsync("delete from conclave.alteration_plan where (tenant, id) in (select tenant, id from conclave.alteration_plan where completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
         if (options.InstanceRetention is { } kept)
-            await DeleteInstancesAsync(time.GetUtcNow() - kept, cancellationToken);
+            await DeleteOldAsync(InstancesSql, time.GetUtcNow() - kept, cancellationToken);
+        if (options.ApprovalRetention is { } keptApprovals)
+            await DeleteOldAsync(ApprovalsSql, time.GetUtcNow() - keptApprovals, cancellationToken);
     }
 
     private async Task DeleteExpiredAsync(string sql, CancellationToken cancellationToken)
@@ -33,16 +56,11 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
             cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private async Task DeleteInstancesAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    private async Task DeleteOldAsync(string sql, DateTimeOffset before, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            with old as (
-                select tenant, id from conclave.workflow_instance
-                 where status = 1 and finished_at < $1 limit 1000 for update skip locked),
-            values_gone as (delete from conclave.blob b using old where b.tenant = old.tenant and b.instance_id = old.id),
-            operations_gone as (delete from conclave.instance_operation o using old where o.tenant = old.tenant and o.instance_id = old.id)
-            delete from conclave.workflow_instance i using old where i.tenant = old.tenant and i.id = old.id
-            """);
+#pragma warning disable CA2100    // The texts are constants.
+        await using var command = database.CreateCommand(sql);
+#pragma warning restore CA2100
         command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = before });
         while (await command.ExecuteNonQueryAsync(cancellationToken) >= Batch)
             cancellationToken.ThrowIfCancellationRequested();

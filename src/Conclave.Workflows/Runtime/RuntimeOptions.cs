@@ -69,6 +69,10 @@ public sealed record RuntimeOptions
     /// <value>Default null, which keeps them.</value>
     public TimeSpan? InstanceRetention { get; init; }
 
+    /// <summary>How long approvals and tasks of people are kept, with their votes and their history, after they ended.</summary>
+    /// <value>Default null, which keeps them.</value>
+    public TimeSpan? ApprovalRetention { get; init; }
+
     /// <summary>How long running bursts may go on when the process is asked to stop.</summary>
     /// <value>Default 25 seconds.</value>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);

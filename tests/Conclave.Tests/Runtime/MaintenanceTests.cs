@@ -67,9 +67,35 @@ public sealed class MaintenanceTests
         Assert.Equal("died fresh", await host.Database.QueryAsync<string>("select string_agg(key, ' ' order by key) from conclave.http_reply"));
     }
 
+    [Fact]
+    public async Task Approvals_ThatEndedBeforeTheirRetention_AreDeletedWithTheirHistory()
+    {
+        await using var host = await TestRuntime.StartAsync(isWorker: false);
+        await host.PublishAsync("""{ "id": "waits-1", "definitionId": "waits", "root": { "id": "e", "type": "Elsa.Event", "version": 1, "eventName": "Go" } }""");
+        var running = (await host.StartAsync("waits")).Instance.Id;
+        await host.Database.ExecuteAsync($"""
+            insert into conclave.approval
+            select (json_populate_record(null::conclave.approval, json_build_object(
+                'tenant', 'acme', 'id', a.id, 'kind', 'approval', 'instance_id', a.instance, 'activity_id', 'x', 'title', 't', 'description', '', 'is_editable', false, 'allow_self', false,
+                'assignees', '[]'::json, 'groups', '[]'::json, 'quorum', 1, 'denial_is_final', true, 'priority', 2, 'reminders', 0, 'escalation_assignees', '[]'::json, 'escalation_groups', '[]'::json,
+                'valid_for', '0', 'valid_until', a.valid, 'status', a.status, 'created_at', now(), 'updated_at', now()))).*
+              from (values ('old', 'gone', 'rejected', null::timestamptz), ('open', 'gone', 'pending', null), ('usable', 'gone', 'approved', now() + interval '1 day'), ('asked', '{running}', 'approved', null)) a(id, instance, status, valid);
+            insert into conclave.approval_decision (tenant, approval_id, account_id, account_name, decision, action_hash, created_at) values ('acme', 'old', 'a', 'ann', 'reject', '', now()), ('acme', 'asked', 'a', 'ann', 'approve', '', now());
+            insert into conclave.approval_event (tenant, approval_id, kind, data, created_at) values ('acme', 'old', 'rejected', '[]', now()), ('acme', 'open', 'requested', '[]', now());
+            """);
+
+        await MaintainAsync(host, TimeSpan.FromMinutes(59));
+        Assert.Equal(4, await host.Database.QueryAsync<long>("select count(*) from conclave.approval"));
+        await MaintainAsync(host, TimeSpan.FromMinutes(61));
+
+        Assert.Equal("asked open usable", await host.Database.QueryAsync<string>("select string_agg(id, ' ' order by id) from conclave.approval"));
+        Assert.Equal("asked", await host.Database.QueryAsync<string>("select string_agg(approval_id, ' ') from conclave.approval_decision"));
+        Assert.Equal("open", await host.Database.QueryAsync<string>("select string_agg(approval_id, ' ') from conclave.approval_event"));
+    }
+
     private static Task MaintainAsync(TestRuntime host, TimeSpan later) => new Maintenance(
         host.Database,
         host.Runtime.Journal,
-        new RuntimeOptions { InstanceRetention = TimeSpan.FromHours(1) },
+        new RuntimeOptions { InstanceRetention = TimeSpan.FromHours(1), ApprovalRetention = TimeSpan.FromHours(1) },
         new ManualTime(DateTimeOffset.UtcNow + later)).RunAsync(default);
 }

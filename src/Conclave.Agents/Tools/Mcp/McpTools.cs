@@ -68,13 +68,18 @@ public sealed partial class McpTools(McpSessions sessions, McpServerStore server
             throw new ToolException("tool.server_not_found", $"The MCP server '{name}' has been deleted.");
         try
         {
-            var session = await sessions.GetAsync(run.Call.Tenant, run.Call.AgentId, server, cancellationToken);
-            if (!session.Schemas.TryGetValue(toolName, out var hash))
-                throw new ToolException("tool.server_changed", $"The MCP server '{name}' has no tool '{toolName}' any more. Read its tools again.");
-            if (hash != run.Tool.Settings.Text("schemaHash"))
-                throw new ToolException("tool.server_changed", $"The MCP server '{name}' says something else of '{toolName}' than when it was approved. Read its tools again, and approve the change.");
-            var result = await session.Client.CallToolAsync(
-                new CallToolRequestParams { Name = toolName, Arguments = run.Arguments.EnumerateObject().ToDictionary(m => m.Name, m => m.Value) }, cancellationToken);
+            CallToolResult result;
+            try
+            {
+                result = await CallAsync(run, server, toolName, cancellationToken);
+            }
+            catch (Exception exception) when (IsLostSession(exception))
+            {
+                // The server has forgotten the session, when it was restarted or by itself, and so has done nothing: the protocol wants another one.
+                await sessions.CloseAsync(run.Call.Tenant, name, run.Call.AgentId);
+                result = await CallAsync(run, server, toolName, cancellationToken);
+            }
+
             var output = OutputOf(result);
             return result.IsError != true ? new ToolOutput(output, new ToolUsage { Requests = 1 })
                 : throw new ToolException("tool.server_error", $"'{toolName}' of the MCP server '{name}' answered with an error: {TextOf(result)}") { Output = output };
@@ -86,6 +91,24 @@ public sealed partial class McpTools(McpSessions sessions, McpServerStore server
             throw new ToolException("tool.server_failed", $"The MCP server '{name}' failed: {exception.Message}", exception);
         }
     }
+
+    private async Task<CallToolResult> CallAsync(ToolRun run, McpServer server, string tool, CancellationToken cancellationToken)
+    {
+        var session = await sessions.GetAsync(run.Call.Tenant, run.Call.AgentId, server, cancellationToken);
+        if (!session.Schemas.TryGetValue(tool, out var hash))
+            throw new ToolException("tool.server_changed", $"The MCP server '{server.Name}' has no tool '{tool}' any more. Read its tools again.");
+        if (hash != run.Tool.Settings.Text("schemaHash"))
+            throw new ToolException("tool.server_changed", $"The MCP server '{server.Name}' says something else of '{tool}' than when it was approved. Read its tools again, and approve the change.");
+        return await session.Client.CallToolAsync(
+            new CallToolRequestParams { Name = tool, Arguments = run.Arguments.EnumerateObject().ToDictionary(m => m.Name, m => m.Value) }, cancellationToken);
+    }
+
+    private static bool IsLostSession(Exception exception) => exception switch
+    {
+        HttpRequestException { StatusCode: System.Net.HttpStatusCode.NotFound } => true,
+        McpException or IOException => exception.InnerException is { } inner && IsLostSession(inner),
+        _ => false,
+    };
 
     internal static string SchemaHash(Tool tool) => CanonicalJson.Hash(JsonSerializer.SerializeToElement(tool, McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(Tool))));
 

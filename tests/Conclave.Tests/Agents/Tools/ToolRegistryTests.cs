@@ -1,7 +1,9 @@
 using System.Text.Json;
-using Conclave.Agents;
 using Conclave.Agents.Tools;
+using Conclave.Agents;
+using Conclave.Inference;
 using Conclave.Tests.Runtime;
+using Microsoft.Extensions.AI;
 
 namespace Conclave.Tests.Agents.Tools;
 
@@ -71,6 +73,31 @@ public sealed class ToolRegistryTests : IAsyncLifetime
         Assert.Equal("clock", found[0].Tool.Name);
         Assert.Equal("workspace-search", (await Registry.SearchAsync(ToolHost.Tenant, "search files for a text", 1, default))[0].Tool.Name);
         Assert.Empty(await Registry.SearchAsync(ToolHost.Tenant, "xyzzy", 5, default));
+    }
+
+    [Fact]
+    public async Task Search_WithAModel_FindsByMeaning_AndEmbedsEachToolOnce()
+    {
+        await _host.AddAsync(Tool("alpha", "[\"echo\"]").Replace("A tool of a test.", "Gives a customer money back", StringComparison.Ordinal));
+        var model = new Meanings();
+        Registry.Inference = model;
+
+        var found = await Registry.SearchAsync(ToolHost.Tenant, "I want a refund", 3, default);
+        var embedded = model.Texts.Count;
+        await Registry.SearchAsync(ToolHost.Tenant, "another refund", 3, default);
+
+        // They have no word in common.
+        Assert.Equal("alpha", found[0].Tool.Name);
+        Assert.Equal(embedded + 1, model.Texts.Count);
+        Assert.All(model.Policies, policy => Assert.Equal(DataPolicy.LocalOnly, policy));
+    }
+
+    [Fact]
+    public async Task Search_ModelFails_FindsByWords()
+    {
+        Registry.Inference = new Meanings { Fails = true };
+
+        Assert.Equal("clock", (await Registry.SearchAsync(ToolHost.Tenant, "what time is it, which date", 2, default))[0].Tool.Name);
     }
 
     [Fact]
@@ -169,6 +196,29 @@ public sealed class ToolRegistryTests : IAsyncLifetime
 
     private Task<ToolDecision> DecideAsync(ToolDefinition tool, string? arguments, AgentConfiguration? configuration = null, string agent = "a1") =>
         _host.Services.Permissions.DecideAsync(ToolHost.Tenant, agent, tool, configuration, JsonElement.Parse(arguments ?? "{}"), default);
+
+    /// <summary>Knows that refunds are money that is given back, and nothing else.</summary>
+    private sealed class Meanings : IInference
+    {
+        public List<string> Texts { get; } = [];
+
+        public List<DataPolicy> Policies { get; } = [];
+
+        public bool Fails { get; init; }
+
+        public IAsyncEnumerable<ChatResponseUpdate> StreamAsync(ChatCall call, CallReport report, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<GeneratedEmbeddings<Embedding<float>>> EmbedAsync(EmbedCall call, CallReport report, CancellationToken cancellationToken)
+        {
+            if (Fails)
+                throw new InferenceException(InferenceFailure.ModelNotFound, "inference.model_not_found", "There is no model for embeddings.");
+            Texts.AddRange(call.Texts);
+            Policies.Add(call.Context.DataPolicy);
+            report.Model = "meanings";
+            return Task.FromResult(new GeneratedEmbeddings<Embedding<float>>(call.Texts.Select(text => new Embedding<float>(
+                text.Contains("refund", StringComparison.Ordinal) || text.Contains("money back", StringComparison.Ordinal) ? new float[] { 1, 0.1f } : new float[] { 0.1f, 1 }))));
+        }
+    }
 
     private sealed class Source(ToolDefinition tool) : ToolSource
     {
