@@ -81,8 +81,17 @@ internal sealed partial class SettingsReader
             Heartbeat = Span("Inference:Heartbeat", normal.Heartbeat, TimeSpan.FromMilliseconds(200), TimeSpan.FromMinutes(1)),
             DiscoverOllama = Flag("Inference:DiscoverOllama", normal.DiscoverOllama),
             OllamaAddress = OllamaAddress(normal.OllamaAddress),
-            Servers = [.. configuration.GetSection("Inference:Servers").GetChildren().Select(ModelServer).OfType<ConfiguredServer>(), .. Script()],
+            Servers = ConfiguredServers(),
         };
+    }
+
+    private List<ConfiguredServer> ConfiguredServers()
+    {
+        List<ConfiguredServer> servers = [.. configuration.GetSection("Inference:Servers").GetChildren().Select(ModelServer).OfType<ConfiguredServer>()];
+        foreach (var name in servers.GroupBy(s => s.Server.Name, StringComparer.OrdinalIgnoreCase).Where(g => g.Count() > 1).Select(g => g.Key))
+            _problems.Add($"Inference:Servers has more than one server of the name '{name}'. Give each a name of its own.");
+        // One that an operator describes is instead of the shipped one.
+        return [.. servers, .. Script().Where(s => !servers.Exists(own => own.Server.Name.Equals(s.Server.Name, StringComparison.OrdinalIgnoreCase)))];
     }
 
     /// <summary>The script that answers where no model server can: for a first start. Real servers go before it by themselves.</summary>
@@ -106,7 +115,7 @@ internal sealed partial class SettingsReader
         var normal = new ModelServer { Id = "", Name = "", Provider = "", Address = new Uri("http://localhost") };
         if (Text(Key("Name")) is not { } name || Text(Key("Provider")) is not { } provider)
         {
-            _problems.Add($"{section.Path} needs a Name and a Provider (ollama, openai, openai-compatible, anthropic or scripted).");
+            _problems.Add($"{section.Path} needs a Name and a Provider (ollama, openai, openai-compatible, vllm, groq, gemini, huggingface, anthropic or scripted).");
             return null;
         }
 

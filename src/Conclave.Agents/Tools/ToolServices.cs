@@ -74,7 +74,7 @@ public sealed partial class ToolServices : IAsyncDisposable
         Servers = new McpServerStore(setup.Database, setup.Cipher, _time);
         Sessions = new McpSessions(Sandbox, Workspaces, _http, _time);
         Mcp = new McpTools(Sessions, Servers, Store, _loggers.CreateLogger<McpTools>());
-        var builtIns = new BuiltInTools([.. PlainTools.All(_time), .. WorkspaceTools.All(Workspaces), WebFetch.Create(_http, _options.WebHosts), _sql.Tool]);
+        var builtIns = new BuiltInTools([.. PlainTools.All(_time), SystemStatus.Create(setup.DataFolder, _time), .. WorkspaceTools.All(Workspaces), WebFetch.Create(_http, _options.WebHosts), _sql.Tool]);
         Registry.AddKind(builtIns);
         Registry.AddKind(new CommandTools(Sandbox, Workspaces, _http, Path.Combine(Path.GetFullPath(setup.DataFolder), "tool-files")));
         Registry.AddKind(new LogicTools(_toolScripts, _logic, _loggers.CreateLogger<LogicTools>()));

@@ -9,7 +9,7 @@ public sealed record ModelServer
     /// <summary>Its name, unique, shown to callers: letters, digits, <c>-</c>, <c>_</c>, <c>.</c>; at most 63.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Name of its <see cref="Providers.IModelProvider"/>: <c>ollama</c>, <c>openai</c>, <c>openai-compatible</c>, <c>anthropic</c>, <c>scripted</c>.</summary>
+    /// <summary>Name of its <see cref="Providers.IModelProvider"/>: <c>ollama</c>, <c>openai</c>, <c>openai-compatible</c>, <c>vllm</c>, <c>groq</c>, <c>gemini</c>, <c>huggingface</c>, <c>anthropic</c>, <c>scripted</c>.</summary>
     public required string Provider { get; init; }
 
     /// <summary>Its base address, without <c>/v1</c> or <c>/api</c>; for <c>scripted</c> the path of a file as <c>file:</c>.</summary>

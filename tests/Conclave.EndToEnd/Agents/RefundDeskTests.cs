@@ -69,6 +69,7 @@ public sealed class RefundDeskTests : IAsyncLifetime
         // The trace and the cost: three questions to the model, two calls of tools, one of them approved, one refund.
         var turn = (await _server.GetAsync($"/api/agents/{agent}/turns")).GetProperty("items")[0];
         Assert.Equal(("completed", 3, 2, answer), (turn.GetProperty("status").GetString(), turn.GetProperty("modelCalls").GetInt32(), turn.GetProperty("toolCalls").GetInt32(), turn.GetProperty("answer").GetString()));
+        Assert.Equal(((turn.GetProperty("inputTokens").GetInt64() * 3m) + (turn.GetProperty("outputTokens").GetInt64() * 15m)) / 1_000_000, turn.GetProperty("cost").GetDecimal());
         Assert.True(turn.GetProperty("inputTokens").GetInt64() > 0 && turn.GetProperty("outputTokens").GetInt64() > 0, turn.ToString());
         var request = new HttpRequestMessage(HttpMethod.Get, $"/api/agents/{agent}/turns/{turn.GetProperty("id").GetString()}/events");
         var events = await _server.ReadEventsAsync(request);
@@ -94,8 +95,12 @@ public sealed class RefundDeskTests : IAsyncLifetime
 
     private static StringContent Json(string json) => new(json, Encoding.UTF8, "application/json");
 
+    /// <summary>With a price for the scripted model, so that there is something to add up.</summary>
     private Task<ServerProcess> StartAsync() => ServerProcess.StartAsync(
-        _folder, $"Workflows:Folder={Path.Combine(AgentServer.Repository(), "workflows")}", "Inference:DiscoverOllama=false", "Worker:Lease=00:00:02", "Worker:PollInterval=00:00:00.2");
+        _folder, $"Workflows:Folder={Path.Combine(AgentServer.Repository(), "workflows")}",
+        "Inference:Servers:0:Name=scripted", "Inference:Servers:0:Provider=scripted", $"Inference:Servers:0:Address={new Uri(Path.Combine(AgentServer.Repository(), "workflows/models/scripted.yaml"))}",
+        "Inference:Servers:0:Models:0:Name=assistant", "Inference:Servers:0:Models:0:InputPrice=3", "Inference:Servers:0:Models:0:OutputPrice=15",
+        "Inference:DiscoverOllama=false", "Worker:Lease=00:00:02", "Worker:PollInterval=00:00:00.2");
 
     /// <summary>Makes an operator; the function signs in and gives an access token.</summary>
     private async Task<Func<Task<string>>> PersonAsync()

@@ -120,6 +120,16 @@ public sealed class ServerOptionsTests
         Assert.NotEmpty(error.ToString());
     }
 
+    [Fact]
+    public void ModelServers_TwoOfOneName_AreRefused()
+    {
+        var exception = Assert.Throws<ServerOptionsException>(() => Read(
+            ("Inference:Servers:0:Name", "a"), ("Inference:Servers:0:Provider", "vllm"), ("Inference:Servers:0:Address", "http://127.0.0.1:8000"),
+            ("Inference:Servers:1:Name", "A"), ("Inference:Servers:1:Provider", "ollama"), ("Inference:Servers:1:Address", "http://127.0.0.1:11434")));
+
+        Assert.Contains("more than one server of the name 'a'", Assert.Single(exception.Problems), StringComparison.Ordinal);
+    }
+
     private static ServerOptions Read(params (string Key, string Value)[] settings) => ServerOptions.Read(
         new ConfigurationBuilder().AddInMemoryCollection(settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))).Build());
 }

@@ -49,6 +49,18 @@ public sealed class ToolKindTests : IAsyncLifetime
         Server.Close();
     }
 
+    [Fact]
+    public async Task SystemStatus_TellsOfThisMachine()
+    {
+        var status = await _host.OutputAsync("system-status");
+
+        Assert.Equal(Environment.ProcessorCount, status.GetProperty("processors").GetInt32());
+        Assert.InRange(status.GetProperty("memoryUsedBytes").GetInt64(), 1, status.GetProperty("memoryBytes").GetInt64());
+        Assert.InRange(status.GetProperty("diskFreeBytes").GetInt64(), 1, status.GetProperty("diskBytes").GetInt64());
+        Assert.True(status.GetProperty("server").GetProperty("memoryBytes").GetInt64() > 1 << 20);
+        await _host.FailAsync("tool.arguments_invalid", "system-status", """{"of":"another machine"}""");
+    }
+
     [Theory]
     [InlineData("1 + 2 * 3", 7)]
     [InlineData("(1 + 2) * 3", 9)]
