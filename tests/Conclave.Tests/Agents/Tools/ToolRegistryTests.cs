@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Conclave.Agents.Tools;
 using Conclave.Agents;
+using Conclave.Agents.Tools;
 using Conclave.Inference;
 using Conclave.Tests.Runtime;
 using Microsoft.Extensions.AI;
