@@ -98,11 +98,9 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         var mayBeMore = true;
         while (true)
         {
-            var hasEnded = await reader.TellTokensAsync(cancellationToken);
+            await reader.TellTokensAsync(cancellationToken);
             // Tokens are no reason to ask the database. What is signalled by now is read now.
-            if (signals.TryRead(out _) || mayBeMore)
-                hasEnded |= await reader.TellStoredAsync(cancellationToken);
-            if (hasEnded && endsWithTurn)
+            if ((signals.TryRead(out _) || mayBeMore || reader.IsBehind) && await reader.TellStoredAsync(cancellationToken) && endsWithTurn)
                 return;
             // Whatever comes first; a look now and then for what nobody told of.
             var first = await Task.WhenAny(signal, token, look);
@@ -132,8 +130,14 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         private readonly long _first = from.Event;
         private StreamPlace _place = from;
 
+        // Answers whose end has come as a piece, less those that have come as an event.
+        private int _unstored;
+
         // Nobody keeps what was said: to a client that comes back in the middle of an answer, the rest comes with the answer's event.
         private bool _isInside = from.Characters > 0;
+
+        /// <summary>Whether something was signalled that has not been told yet.</summary>
+        public bool IsBehind { get; private set; }
 
         public async ValueTask BeginAsync(CancellationToken cancellationToken) => await stream.WriteCommentAsync("events", cancellationToken);
 
@@ -147,6 +151,7 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         /// <returns>Whether the turn has ended.</returns>
         public async Task<bool> TellStoredAsync(CancellationToken cancellationToken, bool isBetweenAnswers = false)
         {
+            IsBehind = false;
             while (true)
             {
                 // A turn's own events are stored one after the other; an agent's are not.
@@ -155,12 +160,19 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
                 var isNew = false;
                 foreach (var happened in events)
                 {
-                    if (!_told.Add(happened.Id))
+                    if (_told.Contains(happened.Id))
                         continue;
-                    isNew = true;
                     var isEnd = turnId is not null && happened.Type is ("turn.completed" or "turn.failed" or "turn.cancelled");
-                    if (!isBetweenAnswers && (isEnd || happened.Type == "model.completed"))
+                    var isAnswer = happened.Type == "model.completed";
+                    // A quick turn has stored the answer that begins, or its end: that comes after what is said.
+                    if (isBetweenAnswers && (isEnd || (isAnswer && _unstored <= 0)))
+                        return false;
+                    _told.Add(happened.Id);
+                    isNew = true;
+                    if (!isBetweenAnswers && (isEnd || isAnswer))
                         await TellAnswerAsync(cancellationToken);
+                    if (isAnswer)
+                        _unstored--;
                     await TellAsync(happened, cancellationToken);
                     if (isEnd)
                         return true;
@@ -174,29 +186,38 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         }
 
         /// <summary>Tells the tokens that have come. Before an answer begins everything about the one before it is stored, and told.</summary>
-        /// <returns>Whether the turn has ended.</returns>
-        public async ValueTask<bool> TellTokensAsync(CancellationToken cancellationToken)
+        public async ValueTask TellTokensAsync(CancellationToken cancellationToken)
         {
             while (subscription?.TryRead(out var piece) == true)
             {
                 if (piece.Kind == TokenPieceKind.Begin)
                 {
-                    if (signals.TryRead(out _) && await TellStoredAsync(cancellationToken, isBetweenAnswers: true))
-                        return true;
+                    if (signals.TryRead(out _))
+                    {
+                        await TellStoredAsync(cancellationToken, isBetweenAnswers: true);
+                        IsBehind = true;
+                    }
+
                     (_isInside, _place) = (false, _place with { Characters = 0 });
                 }
+                else if (piece.Kind == TokenPieceKind.End)
+                    _unstored++;
 
                 await TellPieceAsync(piece, cancellationToken);
             }
-
-            return false;
         }
 
         /// <summary>Tells the rest of an answer that is stored: all of it has come.</summary>
         private async ValueTask TellAnswerAsync(CancellationToken cancellationToken)
         {
-            while (subscription?.TryRead(out var piece) == true && piece.Kind != TokenPieceKind.End)
+            while (subscription?.TryRead(out var piece) == true)
             {
+                if (piece.Kind == TokenPieceKind.End)
+                {
+                    _unstored++;
+                    return;
+                }
+
                 if (piece.Kind == TokenPieceKind.Begin)
                     (_isInside, _place) = (false, _place with { Characters = 0 });
                 await TellPieceAsync(piece, cancellationToken);

@@ -98,8 +98,8 @@ internal static class CommitSql
     {
         if (rows.Count == 0)
             return;
-        // Stable: rows of one instance stay in the order in which its activities asked for them.
-        foreach (var row in rows.OrderBy(r => r.Effect.LockKey, StringComparer.Ordinal))
+        // Rows of one instance stay in the order in which they were asked for: a turn begins before it asks people.
+        foreach (var row in rows.GroupBy(r => (r.Tenant, r.InstanceId)).OrderBy(g => g.Select(r => r.Effect.LockKey).Max(StringComparer.Ordinal), StringComparer.Ordinal).SelectMany(g => g))
             row.Effect.AddTo(batch, row.Tenant, row.InstanceId);
     }
 

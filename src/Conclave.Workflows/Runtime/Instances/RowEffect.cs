@@ -5,8 +5,8 @@ namespace Conclave.Workflows.Runtime.Instances;
 
 /// <summary>Rows that an activity writes: they are stored by the transaction that stores the burst, or not at all.</summary>
 /// <remarks>
-/// For features beside the engine. The statements of many instances share a transaction: they must not fail for anything but a lost connection, and must not
-/// depend on each other's order, which is that of <see cref="LockKey"/>. What a burst has not stored yet is seen through <see cref="ActivityContext.Pending{T}"/>.
+/// For features beside the engine. The statements of many instances share a transaction: they must not fail for anything but a lost connection. Those of one instance come in the order in
+/// which they were asked for, instances in that of <see cref="LockKey"/>. What a burst has not stored yet is seen through <see cref="ActivityContext.Pending{T}"/>.
 /// </remarks>
 /// <param name="ActivityInstance">Number of the activity's execution that asked.</param>
 public abstract record RowEffect(int ActivityInstance) : WorkflowEffect(ActivityInstance)
