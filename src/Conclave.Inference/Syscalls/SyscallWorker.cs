@@ -111,8 +111,16 @@ public sealed partial class SyscallWorker : IAsyncDisposable
             return;
         foreach (var ended in await _store.FindUntoldAsync(MostRunning, _stop.Token))
         {
-            await _stimuli.DeliverAsync(AskLater.Ended(ended), _stop.Token);
-            await _store.SetToldAsync(ended, _stop.Token);
+            try
+            {
+                await _stimuli.DeliverAsync(AskLater.Ended(ended), _stop.Token);
+                await _store.SetToldAsync(ended, _stop.Token);
+            }
+            catch (Exception exception) when (exception is not (NpgsqlException or OperationCanceledException))
+            {
+                // The others are told all the same; this one is tried again with the next look.
+                LogUntold(ended.Pid, ended.InstanceId!, exception);
+            }
         }
     }
 
@@ -245,6 +253,9 @@ public sealed partial class SyscallWorker : IAsyncDisposable
 
     [LoggerMessage(4222, LogLevel.Error, "Syscall {Pid} failed for a reason of our own; it is tried again")]
     private partial void LogFailed(string pid, Exception exception);
+
+    [LoggerMessage(4224, LogLevel.Error, "Workflow {InstanceId} could not be told that syscall {Pid} has ended; it is tried again")]
+    private partial void LogUntold(string pid, string instanceId, Exception exception);
 
     [LoggerMessage(4223, LogLevel.Debug, "The status of syscall {Pid} could not be written")]
     private partial void LogStatus(string pid, Exception exception);

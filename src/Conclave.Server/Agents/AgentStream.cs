@@ -95,7 +95,10 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         var token = reader.WaitForTokenAsync(cancellationToken);
         var look = Task.Delay(LookInterval, cancellationToken);
         var silence = TimeSpan.Zero;
-        var mayBeMore = true;
+        var mayBeMore = false;
+        // What is there already comes with the answers of its time.
+        if (await reader.TellStoredAsync(cancellationToken) && endsWithTurn)
+            return;
         while (true)
         {
             await reader.TellTokensAsync(cancellationToken);
@@ -130,8 +133,10 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
         private readonly long _first = from.Event;
         private StreamPlace _place = from;
 
-        // Answers whose end has come as a piece, less those that have come as an event.
-        private int _unstored;
+        // Of the answers that are heard: how many have ended as pieces and not yet come as events, and how many the other way round.
+        private int _ended;
+        private int _early;
+        private bool _isBegun;
 
         // Nobody keeps what was said: to a client that comes back in the middle of an answer, the rest comes with the answer's event.
         private bool _isInside = from.Characters > 0;
@@ -165,14 +170,14 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
                     var isEnd = turnId is not null && happened.Type is ("turn.completed" or "turn.failed" or "turn.cancelled");
                     var isAnswer = happened.Type == "model.completed";
                     // A quick turn has stored the answer that begins, or its end: that comes after what is said.
-                    if (isBetweenAnswers && (isEnd || (isAnswer && _unstored <= 0)))
+                    if (isBetweenAnswers && (isEnd || (isAnswer && _ended == 0)))
                         return false;
                     _told.Add(happened.Id);
                     isNew = true;
-                    if (!isBetweenAnswers && (isEnd || isAnswer))
+                    if (!isBetweenAnswers && (isEnd || (isAnswer && _ended == 0)))
                         await TellAnswerAsync(cancellationToken);
                     if (isAnswer)
-                        _unstored--;
+                        Store();
                     await TellAsync(happened, cancellationToken);
                     if (isEnd)
                         return true;
@@ -198,10 +203,10 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
                         IsBehind = true;
                     }
 
-                    (_isInside, _place) = (false, _place with { Characters = 0 });
+                    Begin();
                 }
                 else if (piece.Kind == TokenPieceKind.End)
-                    _unstored++;
+                    End();
 
                 await TellPieceAsync(piece, cancellationToken);
             }
@@ -214,14 +219,34 @@ internal sealed class AgentStream(ServerRuntime server, TurnStore turns, TokenSt
             {
                 if (piece.Kind == TokenPieceKind.End)
                 {
-                    _unstored++;
+                    End();
                     return;
                 }
 
                 if (piece.Kind == TokenPieceKind.Begin)
-                    (_isInside, _place) = (false, _place with { Characters = 0 });
+                    Begin();
                 await TellPieceAsync(piece, cancellationToken);
             }
+        }
+
+        private void Begin() => (_isBegun, _isInside, _place) = (true, false, _place with { Characters = 0 });
+
+        private void End()
+        {
+            _isBegun = false;
+            if (_early > 0)
+                _early--;
+            else
+                _ended++;
+        }
+
+        /// <summary>An answer has come as an event. One that was not heard from its beginning has no end to wait for.</summary>
+        private void Store()
+        {
+            if (_ended > 0)
+                _ended--;
+            else if (_isBegun)
+                (_isBegun, _early) = (false, _early + 1);
         }
 
         private async ValueTask TellPieceAsync(TokenPiece piece, CancellationToken cancellationToken)

@@ -20,11 +20,23 @@ public sealed class WorkflowLibrary
     {
         lock (_writing)
         {
-            Remove(definition.Id);
-            _versions[definition.Id] = definition;
-            var others = _workflows.GetValueOrDefault(definition.DefinitionId, []);
-            _workflows[definition.DefinitionId] =
-                [.. others.Append(definition).OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version)];
+            if (_versions.TryGetValue(definition.Id, out var before) && before.DefinitionId != definition.DefinitionId)
+                Remove(before.Id);
+            Replace(definition.DefinitionId, [.. _workflows.GetValueOrDefault(definition.DefinitionId, []).Where(d => d.Id != definition.Id), definition]);
+        }
+    }
+
+    /// <summary>Puts the versions of a workflow in place of those that are known here, as a whole: nobody finds the workflow missing meanwhile.</summary>
+    public void Replace(string definitionId, IReadOnlyList<WorkflowDefinition> versions)
+    {
+        lock (_writing)
+        {
+            var before = _workflows.GetValueOrDefault(definitionId, []);
+            foreach (var version in versions)
+                _versions[version.Id] = version;
+            _workflows[definitionId] = [.. versions.OrderByDescending(d => d.IsPublished).ThenByDescending(d => d.Version)];
+            foreach (var gone in before.Where(b => versions.All(v => v.Id != b.Id)))
+                _versions.TryRemove(gone.Id, out _);
         }
     }
 

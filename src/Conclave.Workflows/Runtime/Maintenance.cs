@@ -36,32 +36,28 @@ public sealed class Maintenance(NpgsqlDataSource database, JournalStore journal,
         await journal.MaintainAsync(options.JournalRetention, cancellationToken);
         // What happened to agents is kept as long as what their turns did.
         await MonthlyPartitions.MaintainAsync(database, "agent_event", time.GetUtcNow(), options.JournalRetention, cancellationToken);
-        await DeleteExpiredAsync("delete from conclave.stimulus where (tenant, id) in (select tenant, id from conclave.stimulus where expires_at <= now() limit 1000)", cancellationToken);
+        await DeleteAsync("delete from conclave.stimulus where (tenant, id) in (select tenant, id from conclave.stimulus where expires_at <= now() limit 1000)", null, cancellationToken);
         // A request without an answer may have died: its repetition must find the instance that it was to start.
-        await DeleteExpiredAsync("delete from conclave.http_reply where (tenant, scope, key) in (select tenant, scope, key from conclave.http_reply where expires_at <= now() and (reply is not null or expires_at <= now() - interval '1 day') limit 1000)", cancellationToken);
-        await DeleteExpiredAsync("delete from conclave.alteration_job where (tenant, plan_id, instance_id) in (select j.tenant, j.plan_id, j.instance_id from conclave.alteration_job j join conclave.alteration_plan p on p.tenant = j.tenant and p.id = j.plan_id where p.completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
-        await DeleteExpiredAsync("delete from conclave.alteration_plan where (tenant, id) in (select tenant, id from conclave.alteration_plan where completed_at < now() - interval '30 days' limit 1000)", cancellationToken);
+        await DeleteAsync("delete from conclave.http_reply where (tenant, scope, key) in (select tenant, scope, key from conclave.http_reply where expires_at <= now() and (reply is not null or expires_at <= now() - interval '1 day') limit 1000)", null, cancellationToken);
+        await DeleteAsync("delete from conclave.alteration_job where (tenant, plan_id, instance_id) in (select j.tenant, j.plan_id, j.instance_id from conclave.alteration_job j join conclave.alteration_plan p on p.tenant = j.tenant and p.id = j.plan_id where p.completed_at < now() - interval '30 days' limit 1000)", null, cancellationToken);
+        await DeleteAsync("delete from conclave.alteration_plan where (tenant, id) in (select tenant, id from conclave.alteration_plan where completed_at < now() - interval '30 days' limit 1000)", null, cancellationToken);
         if (options.InstanceRetention is { } kept)
-            await DeleteOldAsync(InstancesSql, time.GetUtcNow() - kept, cancellationToken);
+            await DeleteAsync(InstancesSql, time.GetUtcNow() - kept, cancellationToken);
         if (options.ApprovalRetention is { } keptApprovals)
-            await DeleteOldAsync(ApprovalsSql, time.GetUtcNow() - keptApprovals, cancellationToken);
+            await DeleteAsync(ApprovalsSql, time.GetUtcNow() - keptApprovals, cancellationToken);
     }
 
-    private async Task DeleteExpiredAsync(string sql, CancellationToken cancellationToken)
+    /// <summary>Deletes in steps.</summary>
+    /// <param name="sql">Deletes a thousand rows at most.</param>
+    /// <param name="before">Its parameter; null for none.</param>
+    /// <param name="cancellationToken">Stops between two steps.</param>
+    private async Task DeleteAsync(string sql, DateTimeOffset? before, CancellationToken cancellationToken)
     {
 #pragma warning disable CA2100    // The texts are constants.
         await using var command = database.CreateCommand(sql);
 #pragma warning restore CA2100
-        while (await command.ExecuteNonQueryAsync(cancellationToken) == Batch)
-            cancellationToken.ThrowIfCancellationRequested();
-    }
-
-    private async Task DeleteOldAsync(string sql, DateTimeOffset before, CancellationToken cancellationToken)
-    {
-#pragma warning disable CA2100    // The texts are constants.
-        await using var command = database.CreateCommand(sql);
-#pragma warning restore CA2100
-        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = before });
+        if (before is { } time)
+            command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = time });
         while (await command.ExecuteNonQueryAsync(cancellationToken) >= Batch)
             cancellationToken.ThrowIfCancellationRequested();
     }

@@ -196,6 +196,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         await StopAsync();
         if (Timers is not null)
             await Timers.DisposeAsync();
+        Catalog.Dispose();
         _stop.Dispose();
         _drain.Dispose();
         _abort.Dispose();

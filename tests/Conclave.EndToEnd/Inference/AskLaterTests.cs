@@ -36,6 +36,14 @@ public sealed class AskLaterTests
             var failing = await killed.StartAsync("never");
             var failed = await killed.UntilAsync(failing, "Faulted");
             Assert.True(failed.GetRawText().Contains("nobody-has-it", StringComparison.Ordinal), failed.GetRawText());
+            // A workflow that is cancelled waits no more, and its question is dropped.
+            var cancelled = await killed.StartAsync("later");
+            await killed.UntilAsync(cancelled, "Suspended");
+            await ServerProcess.UntilAsync(() => Task.FromResult(models.Requests.Count(r => r.IsChat) == 4), "the model is asked once more");
+            (await killed.CallAsync($"POST /api/instances/{cancelled}/cancel", "{}")).Is(200);
+            await ServerProcess.UntilAsync(
+                async () => await database.CountAsync($"select count(*) from conclave.inference_syscall where instance_id = '{cancelled}' and error_code = 'syscall.cancelled' and is_told") == 1, "its question is dropped");
+            await ServerProcess.UntilAsync(() => Task.FromResult(models.Aborted >= 1), "the model is stopped");
             await killed.KillAsync();
         }
         finally
@@ -54,7 +62,7 @@ public sealed class AskLaterTests
             }
 
             var syscalls = (await server.GetAsync("/api/scheduler/status")).GetProperty("items").EnumerateArray().ToList();
-            Assert.Equal(4, syscalls.Count);
+            Assert.Equal(5, syscalls.Count);
             Assert.All(syscalls, s => Assert.Equal("Done", s.GetProperty("status").GetString()));
             await ServerProcess.UntilAsync(async () => await database.CountAsync("select count(*) from conclave.inference_syscall where not is_told") == 0, "all workflows are told");
         }

@@ -10,10 +10,13 @@ namespace Conclave.Workflows.Runtime.Definitions;
 /// Every change goes through here, so that this process sees it at once; other processes follow by <c>NOTIFY</c>. Versions that are
 /// not published are read when somebody needs them: how many there are does not matter.
 /// </remarks>
-public sealed class DefinitionCatalog
+public sealed class DefinitionCatalog : IDisposable
 {
     private readonly ConcurrentDictionary<string, TenantWorkflows> _tenants = new(StringComparer.Ordinal);
     private readonly Func<WorkflowLibrary, WorkflowEngine> _newEngine;
+
+    // What was read first is taken over first: an older reading must not come after a newer one.
+    private readonly SemaphoreSlim _reading = new(1);
 
     /// <summary>Creates an empty catalog; <see cref="LoadAsync"/> fills it.</summary>
     /// <param name="database">The database.</param>
@@ -34,8 +37,24 @@ public sealed class DefinitionCatalog
     /// <summary>The workflows of a tenant.</summary>
     public TenantWorkflows Of(string tenant) => _tenants.GetOrAdd(tenant, t => new TenantWorkflows(t, _newEngine(new WorkflowLibrary()), Store));
 
+    /// <inheritdoc/>
+    public void Dispose() => _reading.Dispose();
+
     /// <summary>Reads what is published, of all tenants.</summary>
     public async Task LoadAsync(CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            await LoadNowAsync(cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    private async Task LoadNowAsync(CancellationToken cancellationToken)
     {
         var published = new Dictionary<string, List<WorkflowDefinition>>(StringComparer.Ordinal);
         await foreach (var (tenant, definition) in Store.ReadPublishedAsync(null, cancellationToken))
@@ -53,7 +72,16 @@ public sealed class DefinitionCatalog
     /// <summary>Takes the change of a workflow over.</summary>
     public async Task RefreshAsync(string tenant, string definitionId, CancellationToken cancellationToken)
     {
-        await Of(tenant).RefreshAsync(definitionId, cancellationToken);
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            await Of(tenant).RefreshAsync(definitionId, cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+
         Changed?.Invoke(tenant, definitionId);
     }
 

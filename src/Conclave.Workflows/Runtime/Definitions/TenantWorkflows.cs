@@ -65,10 +65,7 @@ public sealed class TenantWorkflows
         var triggers = await _store.ReadTriggersAsync(Tenant, definitionId, cancellationToken);
         lock (_changing)
         {
-            foreach (var version in Engine.Library.VersionsOf(definitionId))
-                Engine.Library.Remove(version.Id);
-            if (published is not null)
-                Engine.Library.Add(published.Definition);
+            Engine.Library.Replace(definitionId, published is null ? [] : [published.Definition]);
             // Graphs of other workflows may hold this one inside.
             _graphs.Clear();
         }
@@ -80,10 +77,9 @@ public sealed class TenantWorkflows
     {
         lock (_changing)
         {
-            foreach (var version in Engine.Library.Definitions.ToList())
-                Engine.Library.Remove(version.Id);
-            foreach (var definition in published)
-                Engine.Library.Add(definition);
+            var workflows = published.ToLookup(d => d.DefinitionId, StringComparer.Ordinal);
+            foreach (var definitionId in Engine.Library.Definitions.Select(d => d.DefinitionId).Union(workflows.Select(w => w.Key), StringComparer.Ordinal).ToList())
+                Engine.Library.Replace(definitionId, [.. workflows[definitionId]]);
             _graphs.Clear();
         }
 

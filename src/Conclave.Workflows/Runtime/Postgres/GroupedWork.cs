@@ -31,20 +31,18 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
     public async Task<TResult> RunAsync(TItem item)
     {
-        var pending = new Pending(item);
+        Pending? pending = null;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isClosed, this);
-            if (_busy == lanes)
-                _waiting.Enqueue(pending);
-            else
-            {
+            if (_busy < lanes)
                 _busy++;
-                pending.Done.SetResult(null);
-            }
+            else
+                _waiting.Enqueue(pending = new Pending(item));
         }
 
-        return await pending.Done.Task is { } done ? done.Result : await WorkAsync(new Pending(item));
+        // Somebody has done it, or passes a lane on.
+        return pending is not null && await pending.Done.Task is { } outcome ? outcome.Result : await WorkAsync(item);
     }
 
     /// <summary>Takes nothing more, and waits for what is under way.</summary>
@@ -60,29 +58,27 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
         await _ended.Task;
     }
 
-    /// <summary>Does an item whose turn it is, and those that wait with it.</summary>
-    private async Task<TResult> WorkAsync(Pending own)
+    /// <summary>Does an item that has a lane, and those that wait with it; then passes the lane on.</summary>
+    private async Task<TResult> WorkAsync(TItem own)
     {
         for (var round = 0; round < Yields && _lastGroup > 1; round++)
             await Task.Yield();
-        var group = new List<Pending> { own };
+        var others = new List<Pending>();
         lock (_gate)
         {
-            while (group.Count < largest && _waiting.TryDequeue(out var pending))
-                group.Add(pending);
-            _lastGroup = group.Count;
+            while (others.Count < largest - 1 && _waiting.TryDequeue(out var pending))
+                others.Add(pending);
+            _lastGroup = others.Count + 1;
         }
 
         try
         {
-            await WorkAsync(group);
+            return await WorkAsync(own, others);
         }
         finally
         {
             PassOn();
         }
-
-        return (await own.Done.Task)!.Result;
     }
 
     private void PassOn()
@@ -97,23 +93,38 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
         next?.Done.SetResult(null);
     }
 
-    private async Task WorkAsync(List<Pending> group)
+    private async Task<TResult> WorkAsync(TItem own, List<Pending> others)
     {
         try
         {
-            var results = await work(group.ConvertAll(p => p.Item));
-            for (var i = 0; i < group.Count; i++)
-                group[i].Done.SetResult(new Outcome(results[i]));
+            var results = await work([own, .. others.Select(p => p.Item)]);
+            for (var i = 0; i < others.Count; i++)
+                others[i].Done.SetResult(new Outcome(results[i + 1]));
+            return results[0];
         }
-        catch (PostgresException exception) when (group.Count > 1 && !DatabaseOutage.Is(exception))
+        catch (PostgresException exception) when (others.Count > 0 && !DatabaseOutage.Is(exception))
         {
-            foreach (var single in group)
-                await WorkAsync([single]);
+            foreach (var other in others)
+                await WorkAloneAsync(other);
+            return (await work([own]))[0];
         }
         catch (Exception exception)
         {
-            foreach (var pending in group)
-                pending.Done.SetException(exception);
+            foreach (var other in others)
+                other.Done.SetException(exception);
+            throw;
+        }
+    }
+
+    private async Task WorkAloneAsync(Pending pending)
+    {
+        try
+        {
+            pending.Done.SetResult(new Outcome((await work([pending.Item]))[0]));
+        }
+        catch (Exception exception)
+        {
+            pending.Done.SetException(exception);
         }
     }
 
@@ -121,7 +132,7 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
 
     private sealed record Pending(TItem Item)
     {
-        /// <summary>What came of it; null when it is its turn to work.</summary>
+        /// <summary>What came of it; null when a lane is passed on to it.</summary>
         public TaskCompletionSource<Outcome?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -156,9 +156,10 @@ public sealed partial class Worker(
         {
             stored.TrySetResult(await run());
         }
-        catch (HoldLostException)
+        catch (HoldLostException exception)
         {
-            LogLost(instanceId, tenant);
+            if (!stored.TrySetException(exception))
+                LogLost(instanceId, tenant);
         }
         catch (Exception exception)
         {

@@ -1,0 +1,116 @@
+using Conclave.Workflows.Runtime.Postgres;
+using Npgsql;
+
+namespace Conclave.Tests.Runtime.Postgres;
+
+/// <summary>Work of many callers in few groups, and statements in few round trips.</summary>
+public sealed class SharedBatchesTests
+{
+    [Fact]
+    public async Task Groups_WhoComesWhileOneIsUnderWay_GoesWithTheNext_InTheOrderOfComing()
+    {
+        var gate = new TaskCompletionSource();
+        List<int[]> groups = [];
+        var work = new GroupedWork<int, int>(1, 3, async items =>
+        {
+            groups.Add([.. items]);
+            if (groups.Count == 1)
+                await gate.Task;
+            return [.. items.Select(i => i * 10)];
+        });
+
+        var all = Enumerable.Range(1, 6).Select(work.RunAsync).ToList();
+        gate.SetResult();
+
+        Assert.Equal(Enumerable.Range(1, 6).Select(i => i * 10), await Task.WhenAll(all));
+        Assert.Equal(["1", "2 3 4", "5 6"], groups.Select(g => string.Join(' ', g)));
+    }
+
+    [Fact]
+    public async Task Groups_WorkFails_EachHearsOfIt_AndTheLaneIsPassedOn()
+    {
+        var gate = new TaskCompletionSource();
+        var work = new GroupedWork<int, int>(1, 10, async items =>
+        {
+            await gate.Task;
+            return items.Contains(2) ? throw new InvalidOperationException("broken") : items;
+        });
+
+        var (first, second, third) = (work.RunAsync(1), work.RunAsync(2), work.RunAsync(3));
+        gate.SetResult();
+
+        Assert.Equal(1, await first);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => second);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => third);
+        Assert.Equal(4, await work.RunAsync(4));
+    }
+
+    [Fact]
+    public async Task Groups_Closed_WaitsForWhatIsUnderWayAndTakesNoMore()
+    {
+        var gate = new TaskCompletionSource();
+        var work = new GroupedWork<int, int>(1, 10, async items =>
+        {
+            await gate.Task;
+            return items;
+        });
+        var (first, second) = (work.RunAsync(1), work.RunAsync(2));
+
+        var closing = work.CloseAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => work.RunAsync(3));
+        Assert.False(closing.IsCompleted);
+        gate.SetResult();
+
+        await closing;
+        Assert.Equal((1, 2), (await first, await second));
+    }
+
+    [Fact]
+    public async Task Statements_OneFails_OnlyItsCallerHearsOfIt()
+    {
+        await using var database = await PostgresServer.NewDatabaseAsync();
+        await database.ExecuteAsync("create table t (n int primary key check (n > 0))");
+        var batches = SharedBatches.Of(database.DataSource);
+
+        var all = Enumerable.Range(-2, 60).Select(n => AddAsync(n)).ToList();
+        await Task.WhenAll(all).ContinueWith(_ => { }, TaskScheduler.Default);
+
+        Assert.Equal(3, all.Count(t => t.IsFaulted));
+        Assert.All(all.Where(t => t.IsFaulted), t => Assert.Equal(PostgresErrorCodes.CheckViolation, Assert.IsType<PostgresException>(t.Exception!.InnerException).SqlState));
+        Assert.All(all.Where(t => !t.IsFaulted), t => Assert.Equal(1, t.Result));
+        Assert.Equal(57, await database.QueryAsync<long>("select count(*) from t"));
+
+        Task<int> AddAsync(int n) => batches.ExecuteAsync("insert into t (n) values ($1)", p => p.Add(new NpgsqlParameter<int> { TypedValue = n }), default);
+    }
+
+    [Fact]
+    public async Task Statements_ReadTogether_EachGetsItsOwnRows()
+    {
+        await using var database = await PostgresServer.NewDatabaseAsync();
+        var batches = SharedBatches.Of(database.DataSource);
+
+        var all = await Task.WhenAll(Enumerable.Range(0, 80).Select(n => batches.QueryAsync(
+            "select g from generate_series(1, $1) g",
+            p => p.Add(new NpgsqlParameter<int> { TypedValue = n % 7 }),
+            async reader =>
+            {
+                var rows = 0;
+                while (await reader.ReadAsync())
+                    rows++;
+                return rows;
+            },
+            default)));
+
+        Assert.Equal(Enumerable.Range(0, 80).Select(n => n % 7), all);
+    }
+
+    [Fact]
+    public async Task Statement_CancelledBeforeItIsSent_IsNotSent()
+    {
+        await using var database = await PostgresServer.NewDatabaseAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => SharedBatches.Of(database.DataSource).ExecuteAsync("create table never (n int)", _ => { }, new CancellationToken(true)));
+
+        Assert.Equal(0, await database.QueryAsync<long>("select count(*) from pg_class where relname = 'never'"));
+    }
+}
