@@ -29,7 +29,7 @@ public sealed class KilledScriptRunnerTests(Cluster cluster)
 
                 return ended == Instances;
             },
-            "all end");
+            "all end", 180);
 
         Assert.InRange(killed, 1, int.MaxValue);
         var finished = await cluster.Database.FinishedAsync("scripts");
