@@ -9,7 +9,8 @@ public sealed class WorkflowLibraryTests
     public async Task Replace_WhileOthersRead_WorkflowIsNeverMissing()
     {
         var library = new WorkflowLibrary();
-        WorkflowDefinition[] versions = [Version(1), Version(2)];
+        // Each comes once: a version that was found, is gone and is still the published one has never been whole.
+        var versions = Enumerable.Range(1, 3_000).Select(n => Version(n)).ToList();
         library.Replace("w", [versions[0]]);
         using var stop = new CancellationTokenSource();
         var missing = 0;
@@ -22,8 +23,8 @@ public sealed class WorkflowLibraryTests
             }
         });
 
-        for (var i = 0; i < 50_000; i++)
-            library.Replace("w", [versions[i % 2]]);
+        foreach (var version in versions)
+            library.Replace("w", [version]);
         await stop.CancelAsync();
         await reading;
 

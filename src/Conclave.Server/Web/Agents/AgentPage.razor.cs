@@ -19,7 +19,6 @@ public sealed partial class AgentPage
 
     private readonly Dictionary<string, List<TurnStep>> _steps = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _lastEvents = new(StringComparer.Ordinal);
-    private readonly StringBuilder _text = new();
     private Agent? _agent;
     private IReadOnlyList<Conversation> _conversations = [];
     private IReadOnlyList<Turn> _turns = [];
@@ -30,6 +29,7 @@ public sealed partial class AgentPage
     private IDisposable? _watchingApprovals;
     private string? _conversation;
     private bool _isChosen;
+    private string? _beginning;
     private string? _streamed;
     private string _stream = "";
     private string _message = "";
@@ -110,7 +110,7 @@ public sealed partial class AgentPage
             : [];
         await ReadLifeAsync(agent, cancellationToken);
         _agent = agent;
-        Listen(_turns.LastOrDefault(t => !t.IsEnded)?.Id);
+        await ListenAsync(_beginning ?? _turns.LastOrDefault(t => !t.IsEnded)?.Id);
     }
 
     /// <inheritdoc/>
@@ -171,8 +171,8 @@ public sealed partial class AgentPage
         _life = [.. _life.Concat(events.Where(e => e.Type.StartsWith("agent.", StringComparison.Ordinal))).DistinctBy(e => e.Id).OrderByDescending(e => e.Id).Take(12)];
     }
 
-    /// <summary>Listens to what is said in a turn while it is said.</summary>
-    private void Listen(string? turnId)
+    /// <summary>Listens to what is said in a turn while it is said; from when this returns, nothing of it is missed.</summary>
+    private async Task ListenAsync(string? turnId)
     {
         if (turnId == _streamed)
             return;
@@ -182,31 +182,41 @@ public sealed partial class AgentPage
         if (turnId is null || Leaving.IsCancellationRequested)
             return;
         _listening = CancellationTokenSource.CreateLinkedTokenSource(Leaving);
-        Run(() => ListenAsync(turnId, _listening.Token));
+        var cancellationToken = _listening.Token;
+        try
+        {
+            var subscription = await Tokens.SubscribeAsync(Tenant, turnId, cancellationToken);
+            Run(() => HearAsync(turnId, subscription, cancellationToken));
+        }
+        catch when (_streamed == turnId)
+        {
+            // The next look at the agent tries again.
+            _streamed = null;
+            throw;
+        }
     }
 
-    private async Task ListenAsync(string turnId, CancellationToken cancellationToken)
+    private async Task HearAsync(string turnId, TokenSubscription subscription, CancellationToken cancellationToken)
     {
-        using var subscription = await Tokens.SubscribeAsync(Tenant, turnId, cancellationToken);
+        using var _ = subscription;
+        // Who comes in the middle of an answer sees that there was more.
+        var text = new StringBuilder("… ");
         while (await subscription.WaitAsync(cancellationToken))
         {
-            lock (_text)
+            while (subscription.TryRead(out var piece))
             {
-                while (subscription.TryRead(out var piece))
-                {
-                    if (piece.Kind == TokenPieceKind.Begin)
-                        _text.Clear();
-                    else if (piece.Kind == TokenPieceKind.Text)
-                        _text.Append(piece.Text);
-                }
+                if (piece.Kind == TokenPieceKind.Begin)
+                    text.Clear();
+                else if (piece.Kind == TokenPieceKind.Text)
+                    text.Append(piece.Text);
             }
 
+            var said = text.ToString();
             await InvokeAsync(() =>
             {
                 if (turnId != _streamed)
                     return;
-                lock (_text)
-                    _stream = _text.ToString();
+                _stream = said;
                 StateHasChanged();
             });
             // As often as an eye can follow.
@@ -225,8 +235,18 @@ public sealed partial class AgentPage
         var message = _message.Replace("\0", "", StringComparison.Ordinal).Trim();
         if (message.Length == 0)
             return;
-        var (_, conversation) = await Starter.StartAsync(Tenant, _agent!.Id, new TurnRequest(message, Me.Name) { ConversationId = _conversation }, Leaving);
-        (_isChosen, _conversation, _message) = (true, conversation, "");
+        // Listened to before it begins: the answer of a quick model is seen from its first word.
+        _beginning = TurnStarter.NewId();
+        try
+        {
+            await ListenAsync(_beginning);
+            var (_, conversation) = await Starter.StartAsync(Tenant, _agent!.Id, new TurnRequest(message, Me.Name) { TurnId = _beginning, ConversationId = _conversation }, Leaving);
+            (_isChosen, _conversation, _message) = (true, conversation, "");
+        }
+        finally
+        {
+            _beginning = null;
+        }
     });
 
     private Task CancelAsync(Turn turn) => DoAsync(
