@@ -1,7 +1,10 @@
 using Bunit;
 using Conclave.Agents;
+using Conclave.Agents.Turns;
+using Conclave.Inference.Streaming;
 using Conclave.Server.Accounts;
 using Conclave.Server.Web.Agents;
+using Npgsql;
 using static Conclave.Tests.Server.Web.InboxPageTests;
 
 namespace Conclave.Tests.Server.Web;
@@ -224,6 +227,44 @@ public sealed class AgentPagesTests : IAsyncLifetime
         await _host.Database.ExecuteAsync($"select conclave.turn_stored('{PageHost.Tenant}', 'turn-1', 'completed', null, now())");
 
         page.WaitForAssertion(() => Assert.Equal("Thought.", page.Find(".said.agent-said p").TextContent));
+    }
+
+    [Fact]
+    public async Task Answer_IsSeenWhileItIsSaid_AlsoFromTheMiddle()
+    {
+        var agent = await MakeAsync();
+        await _host.TurnAsync(agent, "turn-1", "Think", null);
+        var page = Draw(agent.Id);
+        page.WaitForElement(".talk li");
+
+        _host.Tokens.Publish(PageHost.Tenant, "turn-1", "and so it is.");
+        page.WaitForAssertion(() => Assert.Equal("… and so it is.", page.Find(".coming p").TextContent));
+        _host.Tokens.Begin(PageHost.Tenant, "turn-1");
+        _host.Tokens.Publish(PageHost.Tenant, "turn-1", "The next");
+
+        page.WaitForAssertion(() => Assert.Equal("The next", page.Find(".coming p").TextContent));
+    }
+
+    [Fact]
+    public async Task Send_ListensBeforeTheTurnBegins()
+    {
+        var agent = await MakeAsync();
+        // The turn itself is refused: what is heard came before it.
+        await _host.Agents.TransitionAsync(PageHost.Tenant, agent.Id, AgentState.Maintenance, "bob", null, default);
+        var page = Draw(agent.Id);
+        page.WaitForElement("#message");
+        await using var other = await _host.Database.DataSource.OpenConnectionAsync();
+        var wanted = "";
+        other.Notification += (_, told) => wanted = told.Payload;
+        await using (var command = new NpgsqlCommand($"listen {TokenStreams.WantChannel}", other))
+            await command.ExecuteNonQueryAsync();
+
+        await page.Find("#message").InputAsync("Hello");
+        await page.Find("form.speak").SubmitAsync();
+        page.WaitForElement(".problems");
+
+        await other.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Contains(TurnStarter.Prefix, wanted, StringComparison.Ordinal);
     }
 
     private IRenderedComponent<AgentPage> Draw(string id) => _host.Draw<AgentPage>(p => p.Add(x => x.Id, id));

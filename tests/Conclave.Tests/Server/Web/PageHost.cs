@@ -46,9 +46,10 @@ internal sealed class PageHost : IAsyncDisposable
         };
         Agents = new AgentStore(source, TimeProvider.System);
         Turns = new TurnStore(source);
+        Tokens = new TokenStreams(source, TimeProvider.System, NullLogger<TokenStreams>.Instance);
         _context.Services
             .AddSingleton(Approvals).AddSingleton(_watch).AddSingleton(Agents).AddSingleton(Turns).AddSingleton(TimeProvider.System).AddSingleton(new NotificationService())
-            .AddSingleton(new TokenStreams(source, TimeProvider.System, NullLogger<TokenStreams>.Instance))
+            .AddSingleton(Tokens)
             .AddSingleton<Func<WorkflowRuntime>>(() => _runtime!.Runtime)
             .AddSingleton(_ => new TurnStarter(Agents, Turns, source, _runtime!.Runtime, TimeProvider.System));
         _authorization = _context.AddAuthorization();
@@ -63,6 +64,8 @@ internal sealed class PageHost : IAsyncDisposable
     public AgentStore Agents { get; }
 
     public TurnStore Turns { get; }
+
+    public TokenStreams Tokens { get; }
 
     public static async Task<PageHost> StartAsync()
     {
