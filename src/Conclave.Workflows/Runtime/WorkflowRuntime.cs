@@ -6,6 +6,7 @@ using Conclave.Workflows.Runtime.Executions;
 using Conclave.Workflows.Runtime.Instances;
 using Conclave.Workflows.Runtime.Journal;
 using Conclave.Workflows.Runtime.Operations;
+using Conclave.Workflows.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Conclave.Workflows.Runtime.Replay;
 using Conclave.Workflows.Runtime.Stimuli;
@@ -20,6 +21,7 @@ namespace Conclave.Workflows.Runtime;
 public sealed partial class WorkflowRuntime : IAsyncDisposable
 {
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromHours(1);
+    private static readonly TimeSpan StatisticsInterval = TimeSpan.FromSeconds(10);
 
     private readonly NpgsqlDataSource _database;
     private readonly TimeProvider _time;
@@ -153,6 +155,7 @@ public sealed partial class WorkflowRuntime : IAsyncDisposable
         _tasks.Add(Task.Run(FollowAsync, CancellationToken.None));
         _tasks.Add(Task.Run(() => RepeatAsync(Options.Lease / 3, Runner.RenewAsync), CancellationToken.None));
         _tasks.Add(Task.Run(() => RepeatAsync(MaintenanceInterval, Maintenance.RunAsync), CancellationToken.None));
+        _tasks.Add(Task.Run(() => RepeatAsync(StatisticsInterval, new TableStatistics(_database).UpdateAsync), CancellationToken.None));
         if (!isWorker)
             return;
         if (Timers is not null)
