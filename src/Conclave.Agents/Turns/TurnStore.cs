@@ -152,7 +152,13 @@ public sealed class TurnStore(NpgsqlDataSource database)
         return await SharedBatches.Of(database).QueryAsync(
             turnId is null
             ? "select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event where tenant = $1 and agent_id = $2 and id > $3 order by id limit $4"
-            : "select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event where tenant = $1 and agent_id = $2 and id > $3 and turn_id = $5 order by id limit $4",
+            // From about its beginning until about now: months in which it did nothing are not looked at.
+            : """
+            select id, agent_id, turn_id, type, data::text, created_at from conclave.agent_event
+             where tenant = $1 and agent_id = $2 and id > $3 and turn_id = $5 and created_at <= now() + interval '1 day'
+               and created_at >= (select started_at - interval '1 day' from conclave.agent_turn where tenant = $1 and id = $5)
+             order by id limit $4
+            """,
             parameters =>
             {
                 parameters.AddValue(tenant);
