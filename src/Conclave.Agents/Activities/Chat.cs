@@ -105,9 +105,9 @@ public sealed class Chat : ModelActivity
         context.Complete(calls.GetArrayLength() > 0 ? "Tool calls" : "Answer");
     }
 
-    private protected override CallContext ContextOf(ActivityContext context)
+    private protected override async ValueTask<CallContext> ContextOfAsync(ActivityContext context)
     {
-        var call = base.ContextOf(context);
+        var call = await base.ContextOfAsync(context);
         var input = context.Instance.Input;
         return call with
         {
@@ -115,15 +115,11 @@ public sealed class Chat : ModelActivity
             // The next turn of a conversation finds what the server has of the one before.
             SessionId = input.GetValueOrDefault(TurnInputs.ConversationId) as string ?? call.SessionId,
             ParentId = context.Instance.ParentInstanceId,
-            MaxCost = call.MaxCost ?? Left(context),
+            MaxCost = call.MaxCost ?? await TurnCosts.LeftAsync(context),
         };
     }
 
     private protected override string ModelOf(ActivityContext context) =>
         context.Get(Model) is { Length: > 0 } model ? model
         : context.Engine.Service<Makeups>("run agents").Known(context.Host.Tenant, context.Instance.Input.GetValueOrDefault(TurnInputs.Makeup) as string)?.Configuration.Model ?? base.ModelOf(context);
-
-    /// <summary>What is left of what the turn may cost.</summary>
-    private static decimal? Left(ActivityContext context) =>
-        context.Instance.Input.GetValueOrDefault(TurnInputs.MaxCost) is { } most ? Math.Max(0, ValueConverter.Convert<decimal>(most) - TurnProgress.Of(context).Cost) : null;
 }

@@ -47,7 +47,7 @@ public sealed class CheckLimits : Activity
             return;
         }
 
-        Check(context, scope);
+        await CheckAsync(context, scope);
     }
 
     /// <inheritdoc/>
@@ -58,7 +58,7 @@ public sealed class CheckLimits : Activity
         if (await IsPausedAsync(context, scope))
             Wait(context, scope);
         else
-            Check(context, scope);
+            await CheckAsync(context, scope);
     }
 
     private static async ValueTask<bool> IsPausedAsync(ActivityContext context, TurnScope scope) =>
@@ -71,7 +71,7 @@ public sealed class CheckLimits : Activity
         context.CreateBookmark(null, new BookmarkPayload("DelayPayload", ("ResumeAt", context.Time.GetUtcNow() + LookAgain)));
     }
 
-    private void Check(ActivityContext context, TurnScope scope)
+    private async ValueTask CheckAsync(ActivityContext context, TurnScope scope)
     {
         var progress = TurnProgress.Of(context);
         var steps = context.Get(MaxSteps) ?? scope.Configuration.Limits.MaxSteps;
@@ -82,6 +82,7 @@ public sealed class CheckLimits : Activity
             _ when progress.Steps >= steps => $"The agent has asked its model {progress.Steps} times, which is the limit of a turn.",
             _ when progress.Seconds >= seconds => $"The agent has worked for {progress.Seconds:0} seconds, which is the limit of a turn.",
             _ when cost is { } most && progress.Cost >= most => $"The turn has cost {progress.Cost}, which is its limit.",
+            _ when await TurnCosts.LeftAsync(context) is <= 0 => "The turn and those that were begun together with it have cost what they may cost together.",
             _ => null,
         };
         context.Set(Reason, reason ?? "");

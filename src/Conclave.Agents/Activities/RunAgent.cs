@@ -28,7 +28,7 @@ public class RunAgent : Activity
     public Input<string> ConversationId { get; set; } = new();
 
     /// <summary>The most that its turn may cost.</summary>
-    [Input(Description = "The most that its turn may cost, in the currency of the prices; its own limits hold as well. Inside a turn, what is left of that turn's limit holds too.")]
+    [Input(Description = "The most that its turn may cost, in the currency of the prices; its own limits hold as well. Inside a turn, that turn's limit holds for both together.")]
     public Input<decimal?> MaxCost { get; set; } = new();
 
     /// <summary>The answer.</summary>
@@ -56,7 +56,8 @@ public class RunAgent : Activity
                     ConversationId = context.Get(ConversationId) is { Length: > 0 } conversation ? conversation : null,
                     TurnId = turnId,
                     ParentInstanceId = context.Instance.Id,
-                    MaxCost = Least(context.Get(MaxCost), Left(context)),
+                    MaxCost = context.Get(MaxCost),
+                    SharedLimits = TurnCosts.LimitsOf(context.Instance),
                     Depth = depth,
                 },
                 context.CancellationToken);
@@ -100,11 +101,6 @@ public class RunAgent : Activity
     }
 
     private static int DepthOf(WorkflowInstance instance) => instance.Input.GetValueOrDefault(TurnInputs.Depth) is { } depth ? ValueConverter.Convert<int>(depth) : 0;
-
-    private static decimal? Left(ActivityContext context) => context.Instance.Input.GetValueOrDefault(TurnInputs.MaxCost) is { } most
-        ? Math.Max(0, ValueConverter.Convert<decimal>(most) - TurnProgress.Of(context).Cost) : null;
-
-    private static decimal? Least(decimal? one, decimal? other) => one is { } a && other is { } b ? Math.Min(a, b) : one ?? other;
 }
 
 /// <summary>Hands the turn over to another agent.</summary>

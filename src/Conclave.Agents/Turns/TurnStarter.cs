@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Conclave.Agents.Activities;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime;
@@ -27,6 +28,9 @@ public sealed record TurnRequest(string Message, string Actor)
     /// <summary>The most that the turn may cost, where that is less than the agent's own limit; null for no other limit.</summary>
     public decimal? MaxCost { get; init; }
 
+    /// <summary>Limits of the turns that it is begun in, which it shares with everything else that was begun in them.</summary>
+    public IReadOnlyList<SharedLimit> SharedLimits { get; init; } = [];
+
     /// <summary>What was said before, for a conversation that begins.</summary>
     public IReadOnlyList<TurnMessage> History { get; init; } = [];
 
@@ -36,6 +40,11 @@ public sealed record TurnRequest(string Message, string Actor)
     /// <summary>How urgent it is.</summary>
     public WorkPriority Priority { get; init; } = WorkPriority.P1;
 }
+
+/// <summary>The most that a turn, and everything that was begun in it, may cost together.</summary>
+/// <param name="TurnId">The turn.</param>
+/// <param name="Most">In the currency of the prices.</param>
+public readonly record struct SharedLimit(string TurnId, decimal Most);
 
 /// <summary>Begins turns: one commit for the turn, its message and the instance of the behaviour. This process runs it if it works and has room, else a worker does.</summary>
 /// <param name="agents">The agents.</param>
@@ -113,6 +122,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
                 [TurnInputs.Message] = request.Message,
                 [TurnInputs.Depth] = request.Depth,
                 [TurnInputs.MaxCost] = Least(request.MaxCost, limits.MaxTurnCost),
+                [TurnInputs.SharedLimits] = TurnCosts.ToInput(request.SharedLimits),
             },
             Effects = [new TurnBegun(agent.Id, conversationId, request.Actor, hash, request.Message, limits, agent.Configuration.Health, now) { History = request.History }],
         });
@@ -239,4 +249,7 @@ public static class TurnInputs
 
     /// <summary>The most that the turn may cost; null for no limit.</summary>
     public const string MaxCost = "MaxCost";
+
+    /// <summary>Limits of the turns that it was begun in, by their ids; null for none.</summary>
+    public const string SharedLimits = "SharedLimits";
 }

@@ -183,6 +183,30 @@ public sealed class TurnStore(NpgsqlDataSource database)
             cancellationToken);
     }
 
+    /// <summary>What turns have cost with everything that was begun in them, as far as it is stored; without those that cost nothing or are not there.</summary>
+    public async Task<IReadOnlyDictionary<string, decimal>> SpentAsync(string tenant, IReadOnlyList<string> turnIds, CancellationToken cancellationToken) =>
+        await SharedBatches.Of(database).QueryAsync(
+            """
+            with recursive begun(root, id) as (
+                select r, r from unnest($2) r
+                union
+                select b.root, i.id from begun b join conclave.workflow_instance i on i.tenant = $1 and i.parent_id = b.id)
+            select b.root, sum(t.cost) from begun b join conclave.agent_turn t on t.tenant = $1 and t.id = b.id group by b.root
+            """,
+            parameters =>
+            {
+                parameters.AddValue(tenant);
+                parameters.AddArray(turnIds, id => id);
+            },
+            static async reader =>
+            {
+                var spent = new Dictionary<string, decimal>(StringComparer.Ordinal);
+                while (await reader.ReadAsync(CancellationToken.None))
+                    spent[reader.GetString(0)] = reader.GetDecimal(1);
+                return spent;
+            },
+            cancellationToken);
+
     /// <summary>Number of an agent's last event; 0 before the first.</summary>
     public async Task<long> LastEventAsync(string tenant, string agentId, CancellationToken cancellationToken)
     {

@@ -60,7 +60,7 @@ public abstract class ModelActivity : Activity
         ActivityContext context, IReadOnlyList<ChatMessage> messages, ChatOptions options, Action<ChatResponseUpdate>? onUpdate = null, CallReport? report = null) =>
         RunAsync(context, report, async (inference, told) =>
         {
-            var call = new ChatCall(ContextOf(context), ModelOf(context), messages, options);
+            var call = new ChatCall(await ContextOfAsync(context), ModelOf(context), messages, options);
             if (onUpdate is null)
                 return await inference.ChatAsync(call, told, context.CancellationToken);
             var updates = new List<ChatResponseUpdate>();
@@ -88,7 +88,7 @@ public abstract class ModelActivity : Activity
         return RunAsync(context, report, async (inference, told) =>
         {
             var answer = await new StructuredAnswers(inference, runners).AskAsync(
-                new ChatCall(ContextOf(context), ModelOf(context), messages, options), schema, told, context.CancellationToken);
+                new ChatCall(await ContextOfAsync(context), ModelOf(context), messages, options), schema, told, context.CancellationToken);
             if (onUpdate is not null)
             {
                 foreach (var update in answer.Response.ToChatResponseUpdates())
@@ -101,7 +101,7 @@ public abstract class ModelActivity : Activity
 
     /// <summary>Embeds texts.</summary>
     private protected Task<GeneratedEmbeddings<Embedding<float>>> EmbedAsync(ActivityContext context, IReadOnlyList<string> texts, int? dimensions) =>
-        RunAsync(context, null, (inference, report) => inference.EmbedAsync(new EmbedCall(ContextOf(context), ModelOf(context), texts, dimensions), report, context.CancellationToken));
+        RunAsync(context, null, async (inference, report) => await inference.EmbedAsync(new EmbedCall(await ContextOfAsync(context), ModelOf(context), texts, dimensions), report, context.CancellationToken));
 
     /// <summary>A JSON Schema that an author gave; null for none.</summary>
     private protected static JsonElement? SchemaOf(JsonElement given) => given.ValueKind switch
@@ -113,7 +113,7 @@ public abstract class ModelActivity : Activity
     };
 
     /// <summary>In whose name the call is made and what it may do: the tenant's and the instance's. Derived activities say more of it with <c>with</c>.</summary>
-    private protected virtual CallContext ContextOf(ActivityContext context) => new()
+    private protected virtual ValueTask<CallContext> ContextOfAsync(ActivityContext context) => ValueTask.FromResult(new CallContext
     {
         Tenant = context.Host.Tenant,
         InstanceId = context.Instance.Id,
@@ -125,7 +125,7 @@ public abstract class ModelActivity : Activity
         DataPolicy = context.Get(LocalOnly) ? DataPolicy.LocalOnly : DataPolicy.Any,
         Cache = context.Get(UseCache) ? CachePolicy.Use : CachePolicy.Off,
         MaxCost = context.Get(MaxCost),
-    };
+    });
 
     /// <summary>The model that is asked for: an alias, a model's name, or <c>server/model</c>.</summary>
     /// <exception cref="WorkflowException"><c>ai.no_model</c>.</exception>

@@ -240,5 +240,6 @@ public sealed class AskAsAgent : ModelActivity
         context.Complete();
     }
 
-    private protected override CallContext ContextOf(ActivityContext context) => base.ContextOf(context) with { AgentId = "agent1", SessionId = "session1", ParentId = "parent1" };
+    private protected override async ValueTask<CallContext> ContextOfAsync(ActivityContext context) =>
+        await base.ContextOfAsync(context) with { AgentId = "agent1", SessionId = "session1", ParentId = "parent1" };
 }

@@ -1,0 +1,70 @@
+using Conclave.Tests.Inference.Doubles;
+
+namespace Conclave.EndToEnd.Agents;
+
+/// <summary>Agents that are run by workflows, and by other agents.</summary>
+public sealed class RunAgentTests : IAsyncLifetime
+{
+    private OpenAIDouble Model { get; } = new();
+
+    private ServerProcess _server = null!;
+
+    public async Task InitializeAsync()
+    {
+        Model.Models.Clear();
+        Model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
+        await Model.StartAsync();
+        _server = await ServerProcess.StartAsync(null, [.. AgentServer.Settings(Model), "Inference:Servers:0:Models:0:InputPrice=1000", "Inference:Servers:0:Models:0:OutputPrice=0"]);
+        await AgentServer.UntilModelAsync(_server);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        await Model.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task TwoAtOnce_ShareTheLimitOfTheTurnThatBeganThem()
+    {
+        // Both helpers ask their model twice each. The first answers of both come before either goes on.
+        var both = new TaskCompletionSource();
+        var calls = 0;
+        Model.Answer = request => Interlocked.Increment(ref calls) switch
+        {
+            1 => First(both.Task),
+            2 => First(SetAsync(both)),
+            _ => DoubleAnswer.Say("Done."),
+        };
+        await _server.PostAsync("/api/agents", """{"name":"helper","configuration":{"model":"brain","tools":["calculator"]}}""");
+        await _server.PublishAsync("boss", """
+            { "root": { "id": "both", "type": "Elsa.Parallel", "version": 1, "activities": [
+                { "id": "one", "type": "Conclave.Agents.RunAgent", "version": 1, "agent": "helper", "message": "one" },
+                { "id": "two", "type": "Conclave.Agents.RunAgent", "version": 1, "agent": "helper", "message": "two" } ] } }
+            """);
+        // Enough for the first answers of both. Without sharing, each would have had one unit left.
+        var boss = await _server.NewAgentAsync("""{"model":"brain","behaviour":"boss","limits":{"maxTurnCost":2} }""");
+
+        var turn = await _server.AskAsync(boss, "Do both.");
+
+        Assert.Equal("completed", turn.GetProperty("status").GetString());
+        var helpers = (await _server.GetAsync("/api/agents/helper/turns")).GetProperty("items").EnumerateArray().ToList();
+        Assert.Equal([1m, 1m], helpers.Select(h => h.GetProperty("cost").GetDecimal()));
+        Assert.Equal(2, Volatile.Read(ref calls));
+        Assert.All(helpers, h => Assert.Contains("together", h.GetRawText(), StringComparison.Ordinal));
+    }
+
+    private static async Task SetAsync(TaskCompletionSource source)
+    {
+        source.SetResult();
+        await source.Task;
+    }
+
+    /// <summary>A call of a tool, which costs one unit of money, once both have begun.</summary>
+    private static DoubleAnswer First(Task begun) => DoubleAnswer.Say("I shall see.") with
+    {
+        InputTokens = 1_000,
+        ToolCalls = [("calculator", """{"expression":"1+1"}""")],
+        BeforeToken = index => index == 0 ? begun : Task.CompletedTask,
+    };
+}
