@@ -1,6 +1,7 @@
 using Conclave.Tests.Runtime.Postgres;
 using Conclave.Workflows.Runtime.Queue;
 using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 
 namespace Conclave.Tests.Runtime.Queue;
 
@@ -66,6 +67,34 @@ public sealed class WorkQueueTests : IAsyncLifetime
 
         Assert.Equal(5, claimed.Count(w => w.Tenant == "globex"));
         Assert.Equal(5, claimed.Count(w => w.Tenant == "acme"));
+    }
+
+    [Fact]
+    public async Task Claim_QueueThatWasVacuumedWhenItWasEmpty_ReadsNoMoreThanItTakes()
+    {
+        // One row at the end keeps the pages: since then PostgreSQL expects next to nothing in them, however long the queue is.
+        await _database.ExecuteAsync("insert into conclave.work_item (tenant, instance_id, kind, priority, due_at) select 't', '', 1, 2, now() from generate_series(1, 5000)");
+        await _database.ExecuteAsync("delete from conclave.work_item where id < (select max(id) from conclave.work_item)");
+        await _database.ExecuteAsync("vacuum analyze conclave.work_item");
+        await _database.ExecuteAsync("insert into conclave.work_item (tenant, instance_id, kind, priority, due_at) select 't', '', 1, 2, now() from generate_series(1, 5000)");
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+
+        const string Read = "select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables where schemaname = 'conclave' and relname = 'work_item'";
+
+        var before = await ScalarAsync(Read);
+        Assert.Equal(50L, await ScalarAsync("select count(*) from conclave.claim_work(gen_random_uuid(), interval '1 minute', 50)"));
+
+        // Fifty to find and fifty to take, and a few to find the tenants.
+        Assert.InRange(await ScalarAsync(Read) - before, 50, 300);
+
+        async Task<long> ScalarAsync(string sql)
+        {
+#pragma warning disable CA2100    // A constant above.
+            await using var command = new NpgsqlCommand(sql, connection, transaction);
+#pragma warning restore CA2100
+            return (long)(await command.ExecuteScalarAsync())!;
+        }
     }
 
     [Fact]
