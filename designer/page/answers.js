@@ -1,4 +1,5 @@
 // What the server answers Studio, for whoever wants to know.
+import { saveOf } from './saves.js';
 
 // Each listener is called with method, path and answer before Studio gets it, and may give Studio another one. Without an answer there is none to look at.
 export function watchAnswers(...listeners) {
@@ -6,16 +7,18 @@ export function watchAnswers(...listeners) {
   window.fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input, location.href);
     const method = (init?.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase();
+    const isOurs = url.origin === location.origin;
+    const save = isOurs ? await saveOf(method, url.pathname, input, init) : undefined;
     let response;
     let failure;
     try {
-      response = await send(input, init);
+      response = await (save ? save.send(send) : send(input, init));
     } catch (error) {
       failure = error;
     }
-    const isOurs = url.origin === location.origin && failure?.name !== 'AbortError';
-    for (const listener of isOurs ? listeners : []) response = (await listener(method, url.pathname, response)) ?? response;
+    const isTold = isOurs && failure?.name !== 'AbortError';
+    for (const listener of isTold ? listeners : []) response = (await listener(method, url.pathname, response)) ?? response;
     if (!response) throw failure;
-    return response;
+    return save ? save.answer(response) : response;
   };
 }

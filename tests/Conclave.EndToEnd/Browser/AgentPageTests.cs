@@ -17,7 +17,7 @@ public sealed class AgentPageTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        Assertions.SetDefaultExpectTimeout(45_000);
+        Assertions.SetDefaultExpectTimeout(BrowserServer.Patience);
         Model.Models.Clear();
         Model.Models.Add(new DoubleModel("brain") { CanCallTools = true });
         await Model.StartAsync();
@@ -157,7 +157,7 @@ public sealed class AgentPageTests : IAsyncLifetime
     private async Task VisitAsync(string who, int width, Func<Visitor, Task> story, string part = "", [System.Runtime.CompilerServices.CallerMemberName] string test = "")
     {
         await using var context = await _browser.NewContextAsync(new() { BaseURL = _server.Http.BaseAddress!.ToString(), ViewportSize = new() { Width = width, Height = 860 } });
-        context.SetDefaultTimeout(45_000);
+        context.SetDefaultTimeout(BrowserServer.Patience);
         var watcher = await Watcher.WatchAsync(context);
         var visitor = new Visitor(await context.NewPageAsync(), watcher, _server, Path.Combine(BrowserServer.ScreenshotFolder, $"{test}{part}"));
         await Visitor.SignInAsync(visitor.Page, who);

@@ -10,6 +10,9 @@ public sealed class BrowserServer : IAsyncLifetime
     /// <summary>Name of the tests' collection.</summary>
     public const string Name = "browser server";
 
+    /// <summary>How long a page may take for a step, milliseconds. Everything else is tested beside it, on two cores.</summary>
+    internal const int Patience = 60_000;
+
     private readonly AccountServer _accounts = new();
     private readonly ConcurrentDictionary<string, string> _sessions = new();
     private IPlaywright _playwright = null!;
@@ -22,7 +25,7 @@ public sealed class BrowserServer : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        Assertions.SetDefaultExpectTimeout(45_000);
+        Assertions.SetDefaultExpectTimeout(Patience);
         _playwright = await Playwright.CreateAsync();
         _browser = await Chromium.LaunchAsync(_playwright);
         await _accounts.InitializeAsync();
@@ -53,7 +56,7 @@ public sealed class BrowserServer : IAsyncLifetime
             StorageState = who is null ? null : await SessionAsync(who),
             Permissions = ["clipboard-read", "clipboard-write"],
         });
-        context.SetDefaultTimeout(45_000);
+        context.SetDefaultTimeout(Patience);
         var watcher = await Watcher.WatchAsync(context);
         var visitor = new Visitor(await context.NewPageAsync(), watcher, Server, Path.Combine(ScreenshotFolder, test));
         try
@@ -73,6 +76,7 @@ public sealed class BrowserServer : IAsyncLifetime
         if (_sessions.TryGetValue(who, out var known))
             return known;
         await using var context = await _browser.NewContextAsync(new() { BaseURL = Server.Http.BaseAddress!.ToString() });
+        context.SetDefaultTimeout(Patience);
         var page = await context.NewPageAsync();
         await Visitor.SignInAsync(page, who);
         return _sessions[who] = await context.StorageStateAsync();

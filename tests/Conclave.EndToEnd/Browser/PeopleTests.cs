@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Microsoft.Playwright;
 using static Conclave.Tests.Json;
 using static Microsoft.Playwright.Assertions;
@@ -110,6 +111,57 @@ public sealed class PeopleTests(BrowserServer browser)
             // Studio tries again by itself.
             await browser.Server.UntilTextAsync(id, "while it was away");
             await Expect(person.Message).ToBeHiddenAsync();
+        });
+    }
+
+    [Fact]
+    public async Task Server_ThatIsSlow_EditsMadeWhileItSaves_AreKept()
+    {
+        var id = await browser.Server.DrawAsync(_name, [Write("first", "one")]);
+        await browser.VisitAsync("author", async person =>
+        {
+            var saves = Channel.CreateUnbounded<IRoute>();
+            await person.Page.RouteAsync(
+                "**/elsa/api/workflow-definitions", route => route.Request.Method == "POST" ? saves.Writer.WriteAsync(route).AsTask() : route.ContinueAsync());
+            await person.OpenEditorAsync(id);
+            await AddAsync("Variables", "variable", "Greeting");
+            var save = await saves.Reader.ReadAsync();
+            await AddAsync("Input/Output", "input", "Who");
+            await save.ContinueAsync();
+            save = await saves.Reader.ReadAsync();
+            await AddAsync("Input/Output", "output", "Answer");
+            await save.ContinueAsync();
+            var others = ContinueAsync();
+
+            await person.Editor.SelectAsync("first");
+            await person.Editor.FillAsync("Text", "the last edit");
+            await browser.Server.UntilTextAsync(id, "the last edit");
+            var draft = await browser.Server.DraftAsync(id);
+            Assert.Equal(("Greeting", "Who", "Answer"), (Name("variables"), Name("inputs"), Name("outputs")));
+            await person.Editor.ClickCanvasAsync(300, 420);
+            await person.Editor.OpenTabAsync("Input/Output");
+            await person.Page.GetByRole(AriaRole.Cell, new() { Name = "Who" }).WaitForAsync();
+            await person.Page.GetByRole(AriaRole.Cell, new() { Name = "Answer" }).WaitForAsync();
+            await person.Editor.OpenTabAsync("Variables");
+            await person.Page.GetByRole(AriaRole.Cell, new() { Name = "Greeting" }).WaitForAsync();
+            saves.Writer.Complete();
+            await others;
+
+            async Task AddAsync(string tab, string what, string name)
+            {
+                await person.Editor.OpenTabAsync(tab);
+                await person.Page.GetByRole(AriaRole.Button, new() { Name = $"Add {what}" }).ClickAsync();
+                await person.FillDialogAsync("Name", name);
+                await person.AnswerAsync("Ok");
+            }
+
+            async Task ContinueAsync()
+            {
+                await foreach (var other in saves.Reader.ReadAllAsync())
+                    await other.ContinueAsync();
+            }
+
+            string? Name(string list) => draft[list]!.AsArray().SingleOrDefault()?["name"]?.GetValue<string>();
         });
     }
 }

@@ -35,7 +35,8 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
         await page.FillAsync("[name=userName]", who);
         await page.FillAsync("[name=password]", AccountServer.Password);
         await page.ClickAsync("button[type=submit]");
-        await page.WaitForURLAsync(url => !url.Contains("/sign-in", StringComparison.Ordinal));
+        // The session is there with the answer; whoever needs the page that it leads to waits for what that page shows.
+        await page.WaitForURLAsync(url => !url.Contains("/sign-in", StringComparison.Ordinal), new() { WaitUntil = WaitUntilState.Commit });
     }
 
     public async Task ShootAsync(string name)
