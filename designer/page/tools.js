@@ -6,6 +6,7 @@ import { canGo, goTo, onTopOf } from './edits.js';
 import { editJson, newest, textOf } from './json.js';
 import { showMessage } from './message.js';
 import { mayWrite } from './rights.js';
+import { runTests } from './tests.js';
 
 const path = id => `workflows/${encodeURIComponent(id)}`;
 
@@ -90,6 +91,7 @@ export const editorTools = (id, { go, reload }) => [
       reload();
     },
   },
+  { label: 'Tests', title: 'Run the tests of this workflow: runs that were made tests', run: () => runTests(id) },
   { label: 'Duplicate', title: 'Make a copy of this workflow', enabled: mayWrite, run: async () => create(await newest(id), go) },
   {
     label: 'Download', title: 'Download the newest version as a file',
@@ -105,6 +107,13 @@ export const instanceTools = (id, { go }) => [
     label: 'Open workflow', run: async () => {
       const { definitionId } = await read(`workflow-instances/${encodeURIComponent(id)}`);
       go(path(definitionId));
+    },
+  },
+  {
+    label: 'Make test', title: 'Repeat this run with the answers it got, whenever the workflow has changed',
+    run: async () => {
+      const test = await (await call('/api/run-tests', { method: 'POST', body: { instanceId: id } })).json();
+      showMessage(`The run is a test now: ${test.name}. Open the workflow and press Tests to run it.`);
     },
   },
 ];

@@ -21,6 +21,7 @@ var root = new RootCommand("Conclave: workflows, agents and their runtime from a
     StartCommand.Create(),
     InstancesCommand.Create(),
     ShowCommand.Create(),
+    TestCommand.Create(),
     ApprovalsCommand.Create(),
     QueueCommand.Create(),
     ModelServersCommand.Create(),

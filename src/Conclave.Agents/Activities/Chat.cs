@@ -105,6 +105,9 @@ public sealed class Chat : ModelActivity
         context.Complete(calls.GetArrayLength() > 0 ? "Tool calls" : "Answer");
     }
 
+    /// <inheritdoc/>
+    public override void OnAnswered(ActivityContext context) => TurnProgress.Of(context).Asked(context.Find<decimal?>(Cost) ?? 0, TimeSpan.Zero).Store(context);
+
     private protected override async ValueTask<CallContext> ContextOfAsync(ActivityContext context)
     {
         var call = await base.ContextOfAsync(context);

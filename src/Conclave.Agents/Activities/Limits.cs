@@ -61,8 +61,9 @@ public sealed class CheckLimits : Activity
             await CheckAsync(context, scope);
     }
 
+    // A test runs while an agent is paused as well.
     private static async ValueTask<bool> IsPausedAsync(ActivityContext context, TurnScope scope) =>
-        await context.Engine.Service<AgentStore>("run agents").StateAsync(scope.Tenant, scope.AgentId, context.CancellationToken) == AgentState.Paused;
+        context.Host.Recorded is null && await context.Engine.Service<AgentStore>("run agents").StateAsync(scope.Tenant, scope.AgentId, context.CancellationToken) == AgentState.Paused;
 
     /// <summary>Waits until somebody makes the agent active, and looks again now and then for what was missed.</summary>
     private static void Wait(ActivityContext context, TurnScope scope)

@@ -88,15 +88,27 @@ public class RunAgent : Activity
         // What it cost is part of what this turn may cost.
         if (context.Instance.Input.ContainsKey(TurnInputs.AgentId))
             (TurnProgress.Of(context) is var progress ? progress with { Cost = progress.Cost + turn.Cost } : progress).Store(context);
-        Answered(context, turn);
+        if (turn is { Status: "completed", Answer: { } answer })
+            Answered(context, answer);
         context.Complete(turn.Status == "completed" ? "Done" : "Failed");
+    }
+
+    /// <inheritdoc/>
+    public override void OnAnswered(ActivityContext context)
+    {
+        if (context.Find<JsonElement?>(Turn) is not { ValueKind: JsonValueKind.Object } turn || !context.Instance.Input.ContainsKey(TurnInputs.AgentId))
+            return;
+        if (turn.TryGetProperty("cost", out var cost))
+            (TurnProgress.Of(context) is var progress ? progress with { Cost = progress.Cost + cost.GetDecimal() } : progress).Store(context);
+        if (turn.GetProperty("status").GetString() == "completed" && turn.TryGetProperty("answer", out var answer))
+            Answered(context, answer.GetString()!);
     }
 
     /// <summary>What is said to the agent.</summary>
     private protected virtual string MessageOf(ActivityContext context) => context.Get(Message) ?? "";
 
     /// <summary>The agent has answered.</summary>
-    private protected virtual void Answered(ActivityContext context, Turn turn)
+    private protected virtual void Answered(ActivityContext context, string answer)
     {
     }
 
@@ -119,10 +131,8 @@ public sealed class HandOff : RunAgent
         return context.Get(Note) is { Length: > 0 } note ? $"{note}\n\n{message}" : message;
     }
 
-    private protected override void Answered(ActivityContext context, Turn turn)
+    private protected override void Answered(ActivityContext context, string answer)
     {
-        if (turn is not { Status: "completed", Answer: { } answer })
-            return;
         TurnScope.Say(context, TurnMessage.Assistant(answer, default));
         context.Request(new TurnAnswered(context.Number, answer));
     }

@@ -131,6 +131,11 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         return outcome is CommitOutcome.Stored or CommitOutcome.Exists ? (turnId, conversationId) : throw await RefusalAsync(agent, turnId, conversationId, cancellationToken);
     }
 
+    /// <summary>Hash of what an agent is made of now.</summary>
+    /// <exception cref="AgentException">Its behaviour is not published, or gone.</exception>
+    public async Task<string> MakeupHashAsync(Agent agent, CancellationToken cancellationToken) =>
+        await StoreAsync(agent.Tenant, Makeup(agent, await BehaviourAsync(agent.Tenant, agent, cancellationToken)), cancellationToken);
+
     /// <summary>An id that no turn has.</summary>
     public static string NewId() => Prefix + Guid.CreateVersion7().ToString("N");
 

@@ -50,6 +50,10 @@ public abstract class ModelActivity : Activity
     [Output(Description = "The server that answered.")]
     public Output<string>? UsedServer { get; set; }
 
+    // What a model is told may change; what is done with its answer must not.
+    /// <inheritdoc/>
+    public override bool IsComparedInTests => false;
+
     /// <summary>Asks a model.</summary>
     /// <param name="context">The execution.</param>
     /// <param name="messages">The conversation.</param>

@@ -86,7 +86,7 @@ public static class Permissions
         new(ReadActivityDescriptors, "See the activities that there are"),
         new(ReadFeatures, "See what the server can do"),
         new(ReadTypeDefinitions, "See the types that scripts know"),
-        new(ExecuteTests, "Try activities in the designer"),
+        new(ExecuteTests, "Try activities in the designer; make tests of runs, and repeat them"),
         new(ReadTasks, "See tasks that wait"),
         new(CompleteTasks, "Complete tasks"),
         new(TriggerEvents, "Publish events"),

@@ -5,6 +5,7 @@ using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Server.Hosting;
 using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.RunTests;
 
 namespace Conclave.Server.Agents;
 
@@ -32,6 +33,14 @@ internal static class AgentServices
             };
         })
         .AddSingleton(provider => new AgentBudgets(provider.GetRequiredService<BudgetLedger>()))
+        .AddSingleton(provider => new RunTestStore(provider.GetRequiredService<ServerRuntime>().Database))
+        .AddSingleton(provider => new RunTests(
+            provider.GetRequiredService<ServerRuntime>().Runtime, provider.GetRequiredService<RunTestStore>(), provider.GetRequiredService<TimeProvider>())
+        {
+            Present = (tenant, recording, token) =>
+                TurnTests.PresentAsync(provider.GetRequiredService<AgentStore>(), provider.GetRequiredService<TurnStarter>(), tenant, recording, token),
+            Told = TurnTests.Told,
+        })
         // A function, since the container would dispose of what is the server's.
         .AddSingleton<Func<WorkflowRuntime>>(provider => () => provider.GetRequiredService<ServerRuntime>().Runtime)
         .AddSingleton<PackageRole>()

@@ -34,6 +34,7 @@ public static class ApiEndpoints
         var group = app.MapGroup("/api").RequireAuthorization();
         WorkflowEndpoints.Map(group.MapGroup("/workflows"));
         InstanceEndpoints.Map(group.MapGroup("/instances"));
+        RunTestEndpoints.Map(group.MapGroup("/run-tests"));
         StimulusEndpoints.Map(group);
         QueueEndpoints.Map(group.MapGroup("/queue"));
         ApprovalEndpoints.Map(group.MapGroup("/approvals"));

@@ -132,6 +132,7 @@ internal static partial class Problems
     {
         "instance.not_found" or "workflow.not_found" or "definition.version_missing" => 404,
         "instance.busy" or "instance.ended" or "definition.read_only" or "definition.version_in_use" or "definition.in_use" => 409,
+        "test.not_recorded" or "test.not_repeatable" or "test.too_large" => 409,
         _ => 400,
     };
 

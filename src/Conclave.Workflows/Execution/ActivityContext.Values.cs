@@ -15,6 +15,9 @@ public sealed partial class ActivityContext
             SetOutput(output, value is bool flag ? ValueConverter.Box(flag) : value);
     }
 
+    /// <summary>The value that this execution has set an output to; the default when it has not.</summary>
+    public T? Find<T>(Output? output) => output is not null && Outputs?[output.Index] is { } value ? value is T typed ? typed : ValueConverter.Convert<T>(value) : default;
+
     /// <summary>The value of a variable of this scope or around it, by name; null when there is none.</summary>
     public object? GetVariable(string name) => TryGetVariable(name, out var value) ? value : null;
 

@@ -104,7 +104,8 @@ public sealed class Burst
                 {
                     if (item.Node.EvaluatesBeforeRun)
                         await EvaluateInputsAsync(context);
-                    await item.Node.Activity.ExecuteAsync(context);
+                    if (Host.Recorded?.TryAnswer(context) != true)
+                        await item.Node.Activity.ExecuteAsync(context);
                 }
             }
             catch (Exception exception) when (!IsStopping(exception))
@@ -234,7 +235,8 @@ public sealed class Burst
         context.CancellationToken = cancellationToken;
         context.RemoveBookmarks();
         await EvaluateInputsAsync(context);
-        await context.Node.Activity.ExecuteAsync(context);
+        if (Host.Recorded?.TryAnswer(context) != true)
+            await context.Node.Activity.ExecuteAsync(context);
     }
 
     internal static async ValueTask EvaluateInputsAsync(ActivityContext context)

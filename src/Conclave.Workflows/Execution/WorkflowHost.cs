@@ -22,6 +22,9 @@ public class WorkflowHost
     /// <summary>Stores the instance between two activities of a burst; null stores nothing before the burst ends.</summary>
     public ICommitPoints? CommitPoints { get; init; }
 
+    /// <summary>Answers for activities as another run had them; null lets all of them run.</summary>
+    public RecordedOutcomes? Recorded { get; init; }
+
     /// <summary>Writes a line to the console.</summary>
     public virtual void WriteLine(string? text) => Console.Out.WriteLine(text);
 

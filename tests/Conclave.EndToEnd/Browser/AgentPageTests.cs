@@ -121,7 +121,7 @@ public sealed class AgentPageTests : IAsyncLifetime
     public async Task RefundDesk_PersonPaysAnotherAmount_InTheBrowser()
     {
         Model.Answer = Refund;
-        await _server.PostAsync("/api/agents", """{"name":"refund-desk","template":"refund-desk"}""");
+        var desk = await _server.PostAsync("/api/agents", """{"name":"refund-desk","template":"refund-desk"}""");
         await VisitAsync("operator", 1280, async person =>
         {
             var page = person.Page;
@@ -143,6 +143,27 @@ public sealed class AgentPageTests : IAsyncLifetime
             await page.GetByText("We have paid 124.5 euros back.").First.WaitForAsync();
             await person.ShootAsync("agent");
         });
+
+        // It went well: from now on it has to. Nobody is asked, and nothing is paid, when it is repeated.
+        await VisitAsync("root", 1280, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/agents/refund-desk");
+            await page.GetByRole(AriaRole.Link, new() { Name = "Complaint of Sam Okafor" }).First.ClickAsync();
+            await page.GetByRole(AriaRole.Button, new() { Name = "Make this a test" }).ClickAsync();
+            var tests = page.Locator("section.box", new() { HasText = "Tests" });
+            await Expect(tests).ToContainTextAsync("not run yet");
+            await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Make this a test" })).ToHaveCountAsync(0);
+            await tests.GetByRole(AriaRole.Button, new() { Name = "Run" }).ClickAsync();
+            await Expect(tests.Locator(".tag")).ToHaveTextAsync("passed");
+            await person.ShootAsync("test passed");
+            (await _server.CallAsync($"PUT /api/tool-permissions/{desk.GetProperty("id").GetString()}", """{"permissions":[{"tool":"issue-refund","mode":"deny"}]}""")).Is(200);
+            await tests.GetByRole(AriaRole.Button, new() { Name = "Run" }).ClickAsync();
+            await Expect(tests.Locator(".tag")).ToHaveTextAsync("failed");
+            await Expect(tests.Locator(".steps")).ToContainTextAsync("fewer than in the recorded run");
+            await person.ShootAsync("test failed");
+            Assert.Equal(2, (await _server.ItemsAsync("/api/tool-runs")).Count);
+        }, "test");
     }
 
     /// <summary>A model that looks the order up, pays it back whole, and tells what the receipt says.</summary>

@@ -134,6 +134,47 @@ public sealed class ToolTests(BrowserServer browser)
         async Task<string> DownloadAsync(string tool) => await (await person.Page.RunAndWaitForDownloadAsync(() => person.UseToolAsync(tool))).PathAsync();
     });
 
+    [Fact]
+    public async Task MakeTest_OfAnInstance_IsRepeatedOnTheDraft()
+    {
+        JsonObject Asks(string task) => Activity("RunTask", "task", ("taskName", Literal(task)));
+        var id = await browser.Server.DrawAsync(_name, [Asks("approve"), Write("first", "one")], "task->first");
+        await browser.Server.PublishDraftAsync(id);
+        var instance = await browser.Server.StartAsync(id);
+        await browser.Server.UntilAsync(instance, "Suspended");
+        await browser.VisitAsync("author", async person =>
+        {
+            await person.Page.GotoAsync($"/designer/instances/{instance}");
+            person.Watcher.Expect("^409 POST /api/run-tests");
+            await person.UseToolAsync("Make test");
+            await Expect(person.Message).ToContainTextAsync("has not ended");
+            var task = (await browser.Server.ItemsAsync("/api/tasks?limit=500")).First(t => t.Text("instanceId") == instance).Text("taskId");
+            await browser.Server.PostAsync($"/api/tasks/{task}/complete", "{}");
+            await browser.Server.UntilAsync(instance, "Finished");
+            await person.UseToolAsync("Make test");
+            await Expect(person.Message).ToContainTextAsync("The run is a test now");
+            await person.ShootAsync("made");
+
+            await person.UseToolAsync("Open workflow");
+            await person.Editor.WaitAsync();
+            await person.UseToolAsync("Tests");
+            await Expect(person.Dialog).ToContainTextAsync("not run yet");
+            var run = person.Dialog.GetByRole(AriaRole.Button, new() { Name = "Run all" });
+            await run.ClickAsync();
+            await Expect(person.Dialog).ToContainTextAsync("passed on version 1");
+            await person.AnswerAsync("Close");
+            await person.Editor.SelectAsync("task");
+            await person.Editor.FillAsync("Task name", "look at it");
+            await ServerProcess.UntilAsync(async () => (await browser.Server.DraftAsync(id)).ToJsonString().Contains("look at it", StringComparison.Ordinal), "the edit is saved");
+            await person.UseToolAsync("Tests");
+            await run.ClickAsync();
+            await Expect(person.Dialog).ToContainTextAsync("failed on version 2");
+            await Expect(person.Dialog).ToContainTextAsync("now:  \"look at it\"");
+            await person.ShootAsync("failed");
+            await person.AnswerAsync("Close");
+        });
+    }
+
     private Task OpenAsync(Func<Visitor, string, Task> story, [System.Runtime.CompilerServices.CallerMemberName] string test = "") => browser.VisitAsync("author", async person =>
     {
         var id = await browser.Server.DrawAsync(_name, [Write("first", "one"), Write("second", "two")], "first->second");

@@ -49,6 +49,14 @@ public sealed class CliStoryTests(SharedServer shared) : IDisposable
         Assert.Contains($"{_id}-task", await RunAsync(0, "tasks", "--all"), StringComparison.Ordinal);
         Assert.Contains("Completed", await RunAsync(0, "complete", item.Text("taskId"), "--result", "yes"), StringComparison.Ordinal);
         Assert.Equal("yes", (await _server.UntilAsync(asking.Text("id"), "Finished")).GetProperty("output").Text("Result"));
+
+        // The run becomes a test; a draft that asks for something else fails it.
+        Assert.Contains("1 passed, 0 failed", await RunAsync(0, "test", $"{_id}-task", "--make", asking.Text("id")), StringComparison.Ordinal);
+        task["taskName"] = Literal("Look at it");
+        (await _server.CallAsync($"PUT /api/workflows/{_id}-task?publish=false", Flows.Of("Asks", Sequence("s", task.DeepClone(), Flows.SetOutput("getGot()")), Variable("got", "Object")))).Is(200);
+        Assert.Contains("TaskName", await RunAsync(3, "test", $"{_id}-task"), StringComparison.Ordinal);
+        Assert.Contains("passed", await RunAsync(0, "test", $"{_id}-task", "--published"), StringComparison.Ordinal);
+        Assert.Contains("No such tests", await RunAsync(0, "test", $"{_id}-echo"), StringComparison.Ordinal);
         Assert.NotEmpty(await RunAsync(0, "queue"));
         Assert.True((await JsonAsync(0, "queue")).TryGetProperty("due", out _));
 

@@ -4,7 +4,10 @@ using Conclave.Agents.Approvals;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Streaming;
 using Conclave.Server.Accounts;
+using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.Definitions;
+using Conclave.Workflows.Runtime.RunTests;
 using Microsoft.AspNetCore.Components;
 
 namespace Conclave.Server.Web.Agents;
@@ -14,6 +17,7 @@ public sealed partial class AgentPage
 {
     private const int MostTurns = 30;
     private const int MostEvents = 500;
+    private const int MostTests = 50;
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan DrawInterval = TimeSpan.FromMilliseconds(80);
 
@@ -24,6 +28,7 @@ public sealed partial class AgentPage
     private IReadOnlyList<Turn> _turns = [];
     private IReadOnlyList<Turn> _latest = [];
     private IReadOnlyList<Approval> _waiting = [];
+    private IReadOnlyList<RunTest> _tests = [];
     private List<AgentEvent> _life = [];
     private CancellationTokenSource? _listening;
     private IDisposable? _watchingApprovals;
@@ -61,6 +66,9 @@ public sealed partial class AgentPage
 
     [Inject]
     private ApprovalStore Approvals { get; set; } = null!;
+
+    [Inject]
+    private RunTests Tests { get; set; } = null!;
 
     [Inject]
     private ApprovalWatch ApprovalWatch { get; set; } = null!;
@@ -108,6 +116,7 @@ public sealed partial class AgentPage
         _waiting = May(Permissions.ReadApprovals)
             ? await Approvals.ListAsync(Tenant, new ApprovalFilter { AgentId = agent.Id, Status = ApprovalStatus.Pending }, null, 20, cancellationToken)
             : [];
+        _tests = May(Permissions.ReadInstances) ? await Tests.Store.ListAsync(Tenant, null, TurnTests.SubjectOf(agent.Id), null, MostTests, cancellationToken) : [];
         await ReadLifeAsync(agent, cancellationToken);
         _agent = agent;
         await ListenAsync(_beginning ?? _turns.LastOrDefault(t => !t.IsEnded)?.Id);
@@ -252,6 +261,17 @@ public sealed partial class AgentPage
     private Task CancelAsync(Turn turn) => DoAsync(
         Permissions.ExecuteAgents, () => Runtime().Operations.CancelAsync(Tenant, turn.Id, Me.Name, "The turn was cancelled.", Leaving));
 
+    private Task MakeTestAsync(Turn turn) => DoAsync(
+        Permissions.ExecuteTests, () => Tests.CreateAsync(Tenant, turn.Id, turn.Message, TurnTests.SubjectOf(turn.AgentId), Me.Name, Leaving));
+
+    private Task RunTestAsync(RunTest test) => DoAsync(Permissions.ExecuteTests, async () =>
+    {
+        if (await Tests.Store.FindAsync(Tenant, test.Id, Leaving) is { } whole)
+            await Tests.RunAsync(Tenant, whole, VersionOptions.Latest, Leaving);
+    });
+
+    private Task DeleteTestAsync(RunTest test) => DoAsync(Permissions.ExecuteTests, () => Tests.Store.DeleteAsync(Tenant, test.Id, Leaving));
+
     private Task GoAsync(AgentState to) => DoAsync(
         Permissions.WriteAgents, () => Agents.TransitionAsync(Tenant, _agent!.Id, to, Me.Name, null, Leaving));
 
@@ -265,7 +285,7 @@ public sealed partial class AgentPage
         {
             await act();
         }
-        catch (AgentException refused)
+        catch (Exception refused) when (refused is AgentException or WorkflowException)
         {
             _problem = refused.Message;
         }

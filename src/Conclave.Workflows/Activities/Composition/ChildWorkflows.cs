@@ -31,6 +31,9 @@ public sealed class ExecuteWorkflow : Activity
     public Output<object>? Result { get; set; }
 
     /// <inheritdoc/>
+    public override bool IsAnsweredInTests => true;
+
+    /// <inheritdoc/>
     public override async ValueTask ExecuteAsync(ActivityContext context)
     {
         var child = await context.Host.ExecuteWorkflowAsync(ChildRequest(context), context.CancellationToken);

@@ -37,6 +37,9 @@ public sealed class WriteHttpResponse : Activity
     public Input<JsonElement> ResponseHeaders { get; set; } = new();
 
     /// <inheritdoc/>
+    public override bool IsAnsweredInTests => true;
+
+    /// <inheritdoc/>
     public override async ValueTask ExecuteAsync(ActivityContext context)
     {
         var exchange = HttpExchanges.Of(context);
@@ -83,6 +86,9 @@ public sealed class WriteFileHttpResponse : Activity
     /// <summary>Kept for definitions that have it: archives of the same files are the same, so nothing has to be remembered.</summary>
     [Input(Description = "An id for a resumable download. Not needed: the same files make the same zip.", DisplayName = "Download correlation ID")]
     public Input<string> DownloadCorrelationId { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override bool IsAnsweredInTests => true;
 
     /// <inheritdoc/>
     public override async ValueTask ExecuteAsync(ActivityContext context)

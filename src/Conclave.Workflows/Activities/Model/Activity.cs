@@ -36,6 +36,17 @@ public abstract class Activity
     /// <summary>Whether a <c>Break</c> inside this activity ends it.</summary>
     public virtual bool HandlesBreak => false;
 
+    /// <summary>Whether a test that repeats a recorded run answers for this activity instead of running it; by default for those with an effect.</summary>
+    public virtual bool IsAnsweredInTests => Node.Descriptor.HasEffect;
+
+    /// <summary>Whether such a test compares what the activity is given with what it was given; default true.</summary>
+    public virtual bool IsComparedInTests => true;
+
+    /// <summary>Called when a test has answered for this activity, before it completes; its outputs are set.</summary>
+    public virtual void OnAnswered(ActivityContext context)
+    {
+    }
+
     /// <summary>What starts a workflow whose trigger this activity is; none for activities that are no triggers. Inputs are evaluated.</summary>
     internal virtual IReadOnlyList<BookmarkPayload> TriggerPayloads(ActivityContext context) => [];
 

@@ -36,6 +36,9 @@ public sealed class ActivityExecution
     /// <summary>Whether it waits for something from outside.</summary>
     public bool HasBookmarks { get; internal set; }
 
+    /// <summary>Whether it ever waited for something from outside.</summary>
+    public bool HasWaited { get; internal set; }
+
     /// <summary>Whether an attempt failed and was tried again.</summary>
     public bool HasRetries { get; internal set; }
 

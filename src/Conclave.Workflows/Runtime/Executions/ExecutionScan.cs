@@ -88,6 +88,9 @@ internal sealed class ExecutionScan(string instanceId, ExecutionFilter filter)
                 execution.Status = ActivityStatus.Faulted;
                 execution.Exception = entry.ReadDetails().Exception;
                 break;
+            case ExecutionEvent.Suspended:
+                execution.HasWaited = true;
+                break;
             case ExecutionEvent.Retried:
                 execution.HasRetries = true;
                 break;

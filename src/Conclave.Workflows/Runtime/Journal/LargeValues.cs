@@ -12,6 +12,7 @@ internal static class LargeValues
     public const int Limit = 64 * 1024;
 
     private const int Shown = 1024;
+    private const string Mark = " bytes; only the beginning is kept in the journal)";
 
     /// <summary>The value, or its beginning and its size when it is too large.</summary>
     public static object? Shorten(object? value) => value switch
@@ -23,6 +24,9 @@ internal static class LargeValues
         _ => value,
     };
 
+    /// <summary>Whether the journal has only the beginning of a value.</summary>
+    public static bool IsShortened(object? value) => value is string text && text.EndsWith(Mark, StringComparison.Ordinal);
+
     private static string Describe(string beginning, long size) =>
-        string.Create(CultureInfo.InvariantCulture, $"{beginning}… ({size:N0} bytes; only the beginning is kept in the journal)");
+        string.Create(CultureInfo.InvariantCulture, $"{beginning}… ({size:N0}{Mark}");
 }

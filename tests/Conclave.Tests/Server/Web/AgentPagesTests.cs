@@ -1,9 +1,12 @@
+using System.Text.Json;
 using Bunit;
 using Conclave.Agents;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Streaming;
 using Conclave.Server.Accounts;
 using Conclave.Server.Web.Agents;
+using Conclave.Workflows.Execution;
+using Conclave.Workflows.Runtime.RunTests;
 using Npgsql;
 using static Conclave.Tests.Server.Web.InboxPageTests;
 
@@ -265,6 +268,65 @@ public sealed class AgentPagesTests : IAsyncLifetime
 
         await other.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Contains(TurnStarter.Prefix, wanted, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Test_OfATurnWhoseRunIsGone_SaysSo()
+    {
+        var agent = await MakeAsync();
+        await _host.TurnAsync(agent, "turn-1", "Hello", "Hi.");
+        var page = Draw(agent.Id);
+        page.WaitForElement(".talk li");
+
+        await Button(page, "Make this a test").ClickAsync(new());
+
+        page.WaitForAssertion(() => Assert.Contains("There is no instance 'turn-1'", page.Find(".problems").TextContent, StringComparison.Ordinal));
+        Assert.Empty(page.FindAll("#tests-title"));
+    }
+
+    [Fact]
+    public async Task Test_ThatFailed_SaysInWhat_AndIsRunOnlyByWhoMay()
+    {
+        var agent = await MakeAsync();
+        var recording = new RunRecording
+        {
+            DefinitionId = "react",
+            VersionId = "react-1",
+            Version = 1,
+            InstanceId = "turn-1",
+            Input = new Dictionary<string, JsonElement>(),
+            Executions = [],
+            SubStatus = WorkflowSubStatus.Finished,
+            Output = new Dictionary<string, JsonElement>(),
+        };
+        var test = new RunTest
+        {
+            Id = "t1",
+            Name = "Where is my parcel?",
+            DefinitionId = "react",
+            Version = 1,
+            InstanceId = "turn-1",
+            Subject = TurnTests.SubjectOf(agent.Id),
+            Recording = recording,
+            CreatedAt = DateTimeOffset.UtcNow,
+            CreatedBy = "ann",
+        };
+        await _host.RunTests.AddAsync(PageHost.Tenant, test, default);
+        await _host.RunTests.SetResultAsync(
+            PageHost.Tenant, "t1", new RunTestResult(false, 1, DateTimeOffset.UtcNow, [new RunDifference("output", "It gives another answer.", null, "answer", JsonElement.Parse("\"yes\""))]), default);
+
+        var page = Draw(agent.Id);
+        page.WaitForElement("#tests-title");
+        var box = page.Find("#tests-title").ParentElement!;
+        Assert.All((string[])["Where is my parcel?", "failed", "It gives another answer.", "\"yes\"", "nothing"], part => Assert.Contains(part, box.TextContent, StringComparison.Ordinal));
+
+        // There is no such workflow here.
+        await Button(page, "Run").ClickAsync(new());
+        page.WaitForAssertion(() => Assert.Contains("There is no version of the workflow", page.Find("#tests-title").ParentElement!.TextContent, StringComparison.Ordinal));
+        _host.As(PageHost.Bob, Permissions.ReadAgents, Permissions.ReadInstances);
+        page = Draw(agent.Id);
+        page.WaitForElement("#tests-title");
+        Assert.Empty(page.FindAll("button"));
     }
 
     private IRenderedComponent<AgentPage> Draw(string id) => _host.Draw<AgentPage>(p => p.Add(x => x.Id, id));

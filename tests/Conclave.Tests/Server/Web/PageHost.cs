@@ -12,6 +12,7 @@ using Conclave.Server.Accounts;
 using Conclave.Tests.Runtime;
 using Conclave.Tests.Runtime.Postgres;
 using Conclave.Workflows.Runtime;
+using Conclave.Workflows.Runtime.RunTests;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -46,10 +47,13 @@ internal sealed class PageHost : IAsyncDisposable
         };
         Agents = new AgentStore(source, TimeProvider.System);
         Turns = new TurnStore(source);
+        RunTests = new RunTestStore(source);
         Tokens = new TokenStreams(source, TimeProvider.System, NullLogger<TokenStreams>.Instance);
         _context.Services
             .AddSingleton(Approvals).AddSingleton(_watch).AddSingleton(Agents).AddSingleton(Turns).AddSingleton(TimeProvider.System).AddSingleton(new NotificationService())
             .AddSingleton(Tokens)
+            .AddSingleton(RunTests)
+            .AddSingleton(_ => new RunTests(_runtime!.Runtime, RunTests, TimeProvider.System))
             .AddSingleton<Func<WorkflowRuntime>>(() => _runtime!.Runtime)
             .AddSingleton(_ => new TurnStarter(Agents, Turns, source, _runtime!.Runtime, TimeProvider.System));
         _authorization = _context.AddAuthorization();
@@ -64,6 +68,8 @@ internal sealed class PageHost : IAsyncDisposable
     public AgentStore Agents { get; }
 
     public TurnStore Turns { get; }
+
+    public RunTestStore RunTests { get; }
 
     public TokenStreams Tokens { get; }
 
