@@ -37,7 +37,8 @@ public sealed class SelectTools : Activity
             names = named.Where(names.Contains);
         var most = Math.Clamp(context.Get(Max), 1, 128);
         List<string> chosen = [.. names.Where(n => registry.Find(scope.Tenant, n) is { Problem: null })];
-        if (context.Get(Query) is { Length: > 0 } query && chosen.Count > most)
+        // A test asks no model for the meaning of words; its model is not asked with these tools either.
+        if (context.Host.Recorded is null && context.Get(Query) is { Length: > 0 } query && chosen.Count > most)
         {
             var fitting = await registry.SearchAsync(scope.Tenant, query, int.MaxValue, context.CancellationToken);
             chosen = [.. fitting.Select(m => m.Tool.Definition.Name).Where(chosen.Contains)];

@@ -33,6 +33,8 @@ public sealed class RunTestTests(AgentServer agents)
         await FailsAsync(test, "extra", "call");
         await SaveAsync(Order(100, "approve", more: Event("once-more")));
         await FailsAsync(test, "waiting", "once-more");
+        await SaveAsync(Order(100, "approve", more: new JsonObject { ["type"] = "Conclave.Agents.AwaitApproval", ["id"] = "ask", ["version"] = 1, ["action"] = Expression("Object", "{}"), ["dueIn"] = Literal("00:10:00") }));
+        await FailsAsync(test, "waiting", "ask");
         await SaveAsync(Order(100, "approve", more: Activity("Fault", "broken", ("message", Literal("oh")))));
         await FailsAsync(test, "status", "oh");
 

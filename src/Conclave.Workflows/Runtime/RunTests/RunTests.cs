@@ -124,8 +124,7 @@ public sealed class RunTests(WorkflowRuntime runtime, RunTestStore store, TimePr
         try
         {
             await engine.RunAsync(instance, host, late.Token);
-            // Time passes at once.
-            for (var bursts = 0; bursts < MostBursts && instance.Bookmarks.Where(b => b.DueAt is not null).OrderBy(b => b.DueAt).FirstOrDefault() is { } due; bursts++)
+            for (var bursts = 0; bursts < MostBursts && NextDue(instance) is { } due; bursts++)
                 await engine.ResumeAsync(instance, due, null, host, late.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -143,11 +142,15 @@ public sealed class RunTests(WorkflowRuntime runtime, RunTestStore store, TimePr
         return (differences, output);
     }
 
+    /// <summary>Time passes at once, for what waits for nothing else.</summary>
+    private static Bookmark? NextDue(WorkflowInstance instance) =>
+        instance.Bookmarks.GroupBy(b => b.Context).Where(g => g.All(b => b.DueAt is not null)).SelectMany(g => g).MinBy(b => b.DueAt);
+
     private static IEnumerable<RunDifference> CompareEnds(
         RunRecording recording, WorkflowInstance instance, RecordedOutcomes recorded, Dictionary<string, JsonElement> output, HashSet<string> varying)
     {
-        foreach (var bookmark in instance.Bookmarks)
-            yield return new RunDifference("waiting", $"{bookmark.Context.Node} waits, and did not in the recorded run.", bookmark.Context.Node.NodeId);
+        foreach (var node in instance.Bookmarks.Select(b => b.Context.Node).Distinct())
+            yield return new RunDifference("waiting", $"{node} waits, and did not in the recorded run.", node.NodeId);
         foreach (var missing in recorded.Left.GroupBy(e => e.NodeId, StringComparer.Ordinal))
         {
             var name = instance.Graph.FindNode(missing.Key)?.ToString() ?? $"'{missing.Key[(missing.Key.LastIndexOf(':') + 1)..]}'";
