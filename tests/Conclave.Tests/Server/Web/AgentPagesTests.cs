@@ -64,7 +64,7 @@ public sealed class AgentPagesTests : IAsyncLifetime
 
         var page = _host.Draw<AgentsPage>();
         page.WaitForAssertion(() => Assert.Equal(60, page.FindAll(".tile").Count));
-        await Button(page, "Show more").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "Show more").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Equal(62, page.FindAll(".tile").Count));
     }
@@ -113,7 +113,7 @@ public sealed class AgentPagesTests : IAsyncLifetime
 
         var page = Draw(agent.Id);
         page.WaitForElement(".talk li");
-        await page.Find("#message").InputAsync("And now?");
+        await page.InvokeAsync(() => page.Find("#message").InputAsync("And now?"));
 
         Assert.NotNull(Button(page, "Cancel"));
         Assert.True(Button(page, "Send").HasAttribute("disabled"));
@@ -140,10 +140,10 @@ public sealed class AgentPagesTests : IAsyncLifetime
         var page = Draw(agent.Id);
         page.WaitForElement("#message");
 
-        await page.Find("#message").InputAsync("   ");
+        await page.InvokeAsync(() => page.Find("#message").InputAsync("   "));
 
         Assert.True(Button(page, "Send").HasAttribute("disabled"));
-        await page.Find("#message").InputAsync("Hello");
+        await page.InvokeAsync(() => page.Find("#message").InputAsync("Hello"));
         Assert.False(Button(page, "Send").HasAttribute("disabled"));
     }
 
@@ -154,9 +154,9 @@ public sealed class AgentPagesTests : IAsyncLifetime
         await _host.Agents.TransitionAsync(PageHost.Tenant, agent.Id, AgentState.Maintenance, "bob", null, default);
         var page = Draw(agent.Id);
         page.WaitForElement("#message");
-        await page.Find("#message").InputAsync("Hello");
+        await page.InvokeAsync(() => page.Find("#message").InputAsync("Hello"));
 
-        await page.Find("form.speak").SubmitAsync();
+        await page.InvokeAsync(() => page.Find("form.speak").SubmitAsync());
 
         page.WaitForElement(".problems");
         Assert.Equal("Hello", page.Find("#message").GetAttribute("value"));
@@ -171,7 +171,7 @@ public sealed class AgentPagesTests : IAsyncLifetime
         var page = Draw(agent.Id);
         page.WaitForElement(".agent-head .buttons");
 
-        await Button(page, button).ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, button).ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.NotNull(Button(page, next)));
         Assert.Equal(state, (await _host.Agents.FindAsync(PageHost.Tenant, agent.Id, default))!.State.ToString().ToLowerInvariant());
@@ -211,9 +211,9 @@ public sealed class AgentPagesTests : IAsyncLifetime
         var page = Draw(agent.Id);
         page.WaitForElement(".talk li");
 
-        await page.Find("#which").ChangeAsync(new() { Value = "c1" });
+        await page.InvokeAsync(() => page.Find("#which").ChangeAsync(new() { Value = "c1" }));
         page.WaitForAssertion(() => Assert.Equal("First question", page.Find(".talk .person p").TextContent));
-        await page.Find("#which").ChangeAsync(new() { Value = "" });
+        await page.InvokeAsync(() => page.Find("#which").ChangeAsync(new() { Value = "" }));
 
         page.WaitForAssertion(() => Assert.Empty(page.FindAll(".talk li")));
     }
@@ -262,8 +262,8 @@ public sealed class AgentPagesTests : IAsyncLifetime
         await using (var command = new NpgsqlCommand($"listen {TokenStreams.WantChannel}", other))
             await command.ExecuteNonQueryAsync();
 
-        await page.Find("#message").InputAsync("Hello");
-        await page.Find("form.speak").SubmitAsync();
+        await page.InvokeAsync(() => page.Find("#message").InputAsync("Hello"));
+        await page.InvokeAsync(() => page.Find("form.speak").SubmitAsync());
         page.WaitForElement(".problems");
 
         await other.WaitAsync(TimeSpan.FromSeconds(30));
@@ -278,7 +278,7 @@ public sealed class AgentPagesTests : IAsyncLifetime
         var page = Draw(agent.Id);
         page.WaitForElement(".talk li");
 
-        await Button(page, "Make this a test").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "Make this a test").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Contains("There is no instance 'turn-1'", page.Find(".problems").TextContent, StringComparison.Ordinal));
         Assert.Empty(page.FindAll("#tests-title"));
@@ -321,7 +321,7 @@ public sealed class AgentPagesTests : IAsyncLifetime
         Assert.All((string[])["Where is my parcel?", "failed", "It gives another answer.", "\"yes\"", "nothing"], part => Assert.Contains(part, box.TextContent, StringComparison.Ordinal));
 
         // There is no such workflow here.
-        await Button(page, "Run").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "Run").ClickAsync(new()));
         page.WaitForAssertion(() => Assert.Contains("There is no version of the workflow", page.Find("#tests-title").ParentElement!.TextContent, StringComparison.Ordinal));
         _host.As(PageHost.Bob, Permissions.ReadAgents, Permissions.ReadInstances);
         page = Draw(agent.Id);

@@ -47,7 +47,7 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         panel.WaitForElement(".decide");
         panel.Find("#comment").Input("fine");
 
-        await Button(panel, "Approve").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Approve").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Empty(panel.FindAll(".decide")));
         var approval = await FindAsync("a1");
@@ -63,7 +63,7 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         var panel = Draw("a1");
         panel.WaitForElement(".decide");
 
-        await Button(panel, "Reject").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Reject").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Empty(panel.FindAll(".decide")));
         Assert.Equal(ApprovalStatus.Rejected, (await FindAsync("a1")).Status);
@@ -75,14 +75,14 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         await _host.AskAsync("a1");
         var panel = Draw("a1");
         panel.WaitForElement(".decide");
-        await Button(panel, "Change the arguments").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Change the arguments").ClickAsync(new()));
 
-        await panel.Find("#arguments-amount").InputAsync("80");
+        await panel.InvokeAsync(() => panel.Find("#arguments-amount").InputAsync("80"));
 
         Assert.Equal("80", panel.Find(".values tr.changed ins").TextContent);
         Assert.Equal("120", panel.Find(".values tr.changed del").TextContent);
         Assert.Contains("80", panel.Find(".changes").TextContent, StringComparison.Ordinal);
-        await Button(panel, "Approve with changes").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Approve with changes").ClickAsync(new()));
         panel.WaitForAssertion(() => Assert.Empty(panel.FindAll(".decide")));
         Assert.Contains("\"amount\":80", (await FindAsync("a1")).CurrentAction, StringComparison.Ordinal);
     }
@@ -93,10 +93,10 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         await _host.AskAsync("a1");
         var panel = Draw("a1");
         panel.WaitForElement(".decide");
-        await Button(panel, "Change the arguments").ClickAsync(new());
-        await panel.Find("#arguments-amount").InputAsync("80");
+        await panel.InvokeAsync(() => Button(panel, "Change the arguments").ClickAsync(new()));
+        await panel.InvokeAsync(() => panel.Find("#arguments-amount").InputAsync("80"));
 
-        await Button(panel, "Do not change anything").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Do not change anything").ClickAsync(new()));
 
         Assert.Empty(panel.FindAll(".changes"));
         Assert.NotNull(Button(panel, "Approve"));
@@ -119,11 +119,11 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         var panel = Draw("a1");
         panel.WaitForElement("#form-reason");
 
-        await Button(panel, "Approve").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Approve").ClickAsync(new()));
 
         Assert.Equal("alert", panel.Find(".field .problem").GetAttribute("role"));
         Assert.Equal(ApprovalStatus.Pending, (await FindAsync("a1")).Status);
-        await panel.Find("#form-reason").InputAsync("late");
+        await panel.InvokeAsync(() => panel.Find("#form-reason").InputAsync("late"));
         Assert.Empty(panel.FindAll(".field .problem"));
     }
 
@@ -133,10 +133,10 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         await _host.AskAsync("a1", ("form", Form));
         var panel = Draw("a1");
         panel.WaitForElement("#form-reason");
-        await panel.Find("#form-reason").InputAsync("late");
-        await panel.Find("#form-amount").InputAsync("many");
+        await panel.InvokeAsync(() => panel.Find("#form-reason").InputAsync("late"));
+        await panel.InvokeAsync(() => panel.Find("#form-amount").InputAsync("many"));
 
-        await Button(panel, "Approve").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Approve").ClickAsync(new()));
 
         Assert.Single(panel.FindAll(".field .problem"));
         Assert.Equal(ApprovalStatus.Pending, (await FindAsync("a1")).Status);
@@ -148,9 +148,9 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         await _host.AskAsync("t1", ("kind", "task"), ("action", null), ("action_hash", null), ("current_action", null), ("current_hash", null), ("form", Form));
         var panel = Draw("t1");
         panel.WaitForElement("#form-reason");
-        await panel.Find("#form-reason").InputAsync("packed");
+        await panel.InvokeAsync(() => panel.Find("#form-reason").InputAsync("packed"));
 
-        await Button(panel, "Done").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Done").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Contains("packed", panel.Find("#data-title").ParentElement!.TextContent, StringComparison.Ordinal));
         Assert.Equal(ApprovalStatus.Done, (await FindAsync("t1")).Status);
@@ -199,7 +199,7 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         var panel = Draw("a1");
         panel.WaitForElement(".decide");
 
-        await Button(panel, "Approve").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Approve").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Contains("1 of 2 agreed", panel.Find(".facts").TextContent, StringComparison.Ordinal));
         Assert.Contains("You have decided", panel.Find(".note").TextContent, StringComparison.Ordinal);
@@ -214,9 +214,9 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         panel.WaitForElement("#heir");
         Assert.DoesNotContain(panel.FindAll("#heir option"), o => o.TextContent == "ann");
         Assert.True(Button(panel, "Hand on").HasAttribute("disabled"));
-        await panel.Find("#heir").ChangeAsync(new() { Value = "bob" });
+        await panel.InvokeAsync(() => panel.Find("#heir").ChangeAsync(new() { Value = "bob" }));
 
-        await Button(panel, "Hand on").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Hand on").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Contains("to bob", panel.Find(".history").TextContent, StringComparison.Ordinal));
         Assert.Empty(panel.FindAll(".decide"));
@@ -247,9 +247,9 @@ public sealed class ApprovalPanelTests : IAsyncLifetime
         var panel = Draw("a1");
         panel.WaitForElement("#remark");
         Assert.True(Button(panel, "Add").HasAttribute("disabled"));
-        await panel.Find("#remark").InputAsync("look at the invoice");
+        await panel.InvokeAsync(() => panel.Find("#remark").InputAsync("look at the invoice"));
 
-        await Button(panel, "Add").ClickAsync(new());
+        await panel.InvokeAsync(() => Button(panel, "Add").ClickAsync(new()));
 
         panel.WaitForAssertion(() => Assert.Contains("look at the invoice", panel.Find(".history").TextContent, StringComparison.Ordinal));
     }

@@ -42,7 +42,7 @@ public sealed class InboxPageTests : IAsyncLifetime
 
         var page = _host.Draw<InboxPage>();
         page.WaitForAssertion(() => Assert.Contains("does not decide", page.Find(".empty p").TextContent, StringComparison.Ordinal));
-        await Button(page, "All waiting").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "All waiting").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Equal("Refund a1", page.Find(".card-title").TextContent));
     }
@@ -90,7 +90,7 @@ public sealed class InboxPageTests : IAsyncLifetime
 
         var page = _host.Draw<InboxPage>();
         page.WaitForElement(".card");
-        await Button(page, "Decided").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "Decided").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Equal("Refund closed", Assert.Single(page.FindAll(".card-title")).TextContent));
         Assert.Equal("rejected", page.Find(".card .tag").TextContent);
@@ -115,7 +115,7 @@ public sealed class InboxPageTests : IAsyncLifetime
 
         var page = _host.Draw<InboxPage>();
         page.WaitForAssertion(() => Assert.Equal(50, page.FindAll(".card").Count));
-        await page.Find("button.more").ClickAsync(new());
+        await page.InvokeAsync(() => page.Find("button.more").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Equal(53, page.FindAll(".card").Count));
         Assert.Empty(page.FindAll("button.more"));
@@ -144,7 +144,7 @@ public sealed class InboxPageTests : IAsyncLifetime
         Assert.Empty(page.FindAll(".loading"));
 
         await _host.Database.ExecuteAsync("alter table conclave.approval_gone rename to approval");
-        await Button(page, "Try again").ClickAsync(new());
+        await page.InvokeAsync(() => Button(page, "Try again").ClickAsync(new()));
 
         page.WaitForAssertion(() => Assert.Equal("Refund a1", page.Find(".card-title").TextContent));
         Assert.Empty(page.FindAll("[role=alert]"));
