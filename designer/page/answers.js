@@ -8,7 +8,7 @@ export function watchAnswers(...listeners) {
     const url = new URL(input instanceof Request ? input.url : input, location.href);
     const method = (init?.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase();
     const isOurs = url.origin === location.origin;
-    const save = isOurs ? await saveOf(method, url.pathname, input, init) : undefined;
+    const save = isOurs ? saveOf(method, url.pathname, input, init) : undefined;
     let response;
     let failure;
     try {

@@ -28,6 +28,13 @@ internal static class JsonText
         return JsonElement.Parse(json, new JsonDocumentOptions { MaxDepth = Deepest });
     }
 
+    /// <summary>A member that must be a text; null when it is missing or null.</summary>
+    /// <exception cref="ApiException">It is something else.</exception>
+    public static string? Text(JsonElement body, string name) =>
+        !body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? null
+        : value.ValueKind == JsonValueKind.String ? value.GetString()
+        : throw ApiException.Bad($"'{name}' must be a text.");
+
     /// <summary>Checks what becomes an id or a name in the database.</summary>
     /// <exception cref="ApiException">It is too long, or has control characters.</exception>
     public static string? CheckName(string name, string? text) => text switch

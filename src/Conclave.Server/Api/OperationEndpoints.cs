@@ -4,6 +4,7 @@ using Conclave.Server.OpenApi;
 using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Expressions;
 using Conclave.Workflows.Runtime.Operations;
+using static Conclave.Server.Api.JsonText;
 
 namespace Conclave.Server.Api;
 
@@ -148,10 +149,6 @@ internal static class OperationEndpoints
 
     private static bool Flag(JsonElement body, string name) => body.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
         && (value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw ApiException.Bad($"'{name}' must be true or false."));
-
-    private static string? Text(JsonElement body, string name) => !body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null
-        ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString() : throw ApiException.Bad($"'{name}' must be a text.");
 
     /// <summary>A member as text; null when it is missing.</summary>
     private static string? Member(JsonElement body, string name) =>

@@ -5,6 +5,7 @@ using Conclave.Server.Accounts;
 using Conclave.Server.OpenApi;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.RunTests;
+using static Conclave.Server.Api.JsonText;
 
 namespace Conclave.Server.Api;
 
@@ -78,9 +79,6 @@ internal static class RunTestEndpoints
 
     private static Task WriteAsync(HttpContext context, RunTest test, int status = 200) =>
         context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, RunTestShape.Of(test), RunTestApiJson.Default.RunTestShape), status);
-
-    private static string? Text(JsonElement body, string name) => !body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString() : throw ApiException.Bad($"'{name}' must be a text.");
 }
 
 /// <summary>Which run is to become a test.</summary>

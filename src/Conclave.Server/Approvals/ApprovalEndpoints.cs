@@ -3,6 +3,7 @@ using Conclave.Agents.Approvals;
 using Conclave.Server.Accounts;
 using Conclave.Server.Api;
 using Conclave.Server.OpenApi;
+using static Conclave.Server.Api.JsonText;
 
 namespace Conclave.Server.Approvals;
 
@@ -183,11 +184,6 @@ internal static class ApprovalEndpoints
 
         return body;
     }
-
-    private static string? Text(JsonElement body, string name) =>
-        !body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString()
-        : throw ApiException.Bad($"'{name}' must be a text.");
 
     private static string? Comment(JsonElement body, string name) => Text(body, name) switch
     {

@@ -6,6 +6,7 @@ using Conclave.Server.Api;
 using Conclave.Server.Hosting;
 using Conclave.Server.OpenApi;
 using Conclave.Server.Tools;
+using static Conclave.Server.Api.JsonText;
 
 namespace Conclave.Server.Inference;
 
@@ -100,11 +101,6 @@ internal static class SyscallEndpoints
     private static string? OnlyCaller(HttpContext context) => context.User.Has(Permissions.ReadInference) ? null : context.Actor();
 
     private static SyscallStore Store(HttpContext context) => context.RequestServices.GetRequiredService<ServerRuntime>().Syscalls;
-
-    private static string? Text(JsonElement body, string name) =>
-        body.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
-            ? value.ValueKind == JsonValueKind.String ? value.GetString() : throw ApiException.Bad($"'{name}' must be a text.")
-            : null;
 
     private static CallPriority Priority(JsonElement body) => Text(body, "priority") switch
     {

@@ -104,8 +104,7 @@ public sealed class Burst
                 {
                     if (item.Node.EvaluatesBeforeRun)
                         await EvaluateInputsAsync(context);
-                    if (Host.Recorded?.TryAnswer(context) != true)
-                        await item.Node.Activity.ExecuteAsync(context);
+                    await ExecuteAsync(context);
                 }
             }
             catch (Exception exception) when (!IsStopping(exception))
@@ -235,9 +234,11 @@ public sealed class Burst
         context.CancellationToken = cancellationToken;
         context.RemoveBookmarks();
         await EvaluateInputsAsync(context);
-        if (Host.Recorded?.TryAnswer(context) != true)
-            await context.Node.Activity.ExecuteAsync(context);
+        await ExecuteAsync(context);
     }
+
+    private ValueTask ExecuteAsync(ActivityContext context) =>
+        Host.Recorded?.TryAnswer(context) == true ? ValueTask.CompletedTask : context.Node.Activity.ExecuteAsync(context);
 
     internal static async ValueTask EvaluateInputsAsync(ActivityContext context)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime.Postgres;
 using Npgsql;
 
@@ -7,6 +8,8 @@ namespace Conclave.Workflows.Runtime.RunTests;
 /// <summary>Runs that were made tests.</summary>
 public sealed class RunTestStore(NpgsqlDataSource database)
 {
+    private const int LargestRecording = 8 << 20;
+
     /// <summary>Tests without their recordings, newest first.</summary>
     /// <param name="tenant">Whose.</param>
     /// <param name="definitionId">Only of this workflow; null for all.</param>
@@ -52,8 +55,13 @@ public sealed class RunTestStore(NpgsqlDataSource database)
         return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
+    /// <summary>Keeps a test.</summary>
+    /// <exception cref="WorkflowException"><c>test.too_large</c>.</exception>
     internal async Task AddAsync(string tenant, RunTest test, CancellationToken cancellationToken)
     {
+        var recording = JsonSerializer.Serialize(test.Recording, RunTestJson.Default.RunRecording);
+        if (recording.Length > LargestRecording)
+            throw new WorkflowException("test.too_large", $"The recording is larger than {LargestRecording >> 20} MiB.");
         await using var command = database.CreateCommand("""
             insert into conclave.run_test (tenant, id, name, definition_id, version, instance_id, subject, recording, created_at, created_by)
             values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10)
@@ -65,7 +73,7 @@ public sealed class RunTestStore(NpgsqlDataSource database)
         command.Parameters.AddValue(test.Version);
         command.Parameters.AddValue(test.InstanceId);
         command.Parameters.AddText(test.Subject);
-        command.Parameters.AddValue(JsonSerializer.Serialize(test.Recording, RunTestJson.Default.RunRecording));
+        command.Parameters.AddValue(recording);
         command.Parameters.AddTime(test.CreatedAt);
         command.Parameters.AddValue(test.CreatedBy);
         await command.ExecuteNonQueryAsync(cancellationToken);

@@ -12,7 +12,6 @@ namespace Conclave.Workflows.Runtime.RunTests;
 /// <param name="time">The clock.</param>
 public sealed class RunTests(WorkflowRuntime runtime, RunTestStore store, TimeProvider time)
 {
-    private const int LargestRecording = 8 << 20;
     private const int LongestName = 200;
     private const int MostBursts = 10_000;
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
@@ -62,8 +61,6 @@ public sealed class RunTests(WorkflowRuntime runtime, RunTestStore store, TimePr
             CreatedAt = time.GetUtcNow(),
             CreatedBy = actor,
         };
-        if (JsonSerializer.SerializeToUtf8Bytes(recording, RunTestJson.Default.RunRecording).Length > LargestRecording)
-            throw new WorkflowException("test.too_large", $"The recording is larger than {LargestRecording >> 20} MiB.");
         await store.AddAsync(tenant, test, cancellationToken);
         return test;
     }
