@@ -42,13 +42,16 @@ public class RunAgent : Activity
     /// <inheritdoc/>
     public override async ValueTask ExecuteAsync(ActivityContext context)
     {
-        var depth = DepthOf(context.Instance) + 1;
-        if (depth > Deepest)
-            throw new WorkflowException("agents.too_deep", $"{context.Node}: agents hand work to each other {Deepest} levels deep at most.") { IsPermanent = true };
         var turnId = TurnStarter.IdOf(context.Instance.Id, context.Number);
+        var turns = context.Engine.Service<TurnStarter>("run agents");
         try
         {
-            await context.Engine.Service<TurnStarter>("run agents").StartAsync(
+            // Also through workflows that an agent's tools or this behaviour have begun: else agents could call each other without end, and beyond every limit.
+            var origin = await turns.FindTurnOfAsync(context.Host.Tenant, context.Instance, context.CancellationToken);
+            var depth = DepthOf(origin) + 1;
+            if (depth > Deepest)
+                throw new AgentException(AgentFailure.BadRequest, "agents.too_deep", $"Agents hand work to each other {Deepest} levels deep at most.");
+            await turns.StartAsync(
                 context.Host.Tenant,
                 context.Get(Agent) ?? "",
                 new TurnRequest(MessageOf(context), $"instance:{context.Instance.Id}")
@@ -57,7 +60,7 @@ public class RunAgent : Activity
                     TurnId = turnId,
                     ParentInstanceId = context.Instance.Id,
                     MaxCost = context.Get(MaxCost),
-                    SharedLimits = TurnCosts.LimitsOf(context.Instance),
+                    SharedLimits = origin is null ? [] : TurnCosts.LimitsOf(origin),
                     Depth = depth,
                 },
                 context.CancellationToken);
@@ -112,7 +115,7 @@ public class RunAgent : Activity
     {
     }
 
-    private static int DepthOf(WorkflowInstance instance) => instance.Input.GetValueOrDefault(TurnInputs.Depth) is { } depth ? ValueConverter.Convert<int>(depth) : 0;
+    private static int DepthOf(WorkflowInstance? turn) => turn?.Input.GetValueOrDefault(TurnInputs.Depth) is { } depth ? ValueConverter.Convert<int>(depth) : 0;
 }
 
 /// <summary>Hands the turn over to another agent.</summary>

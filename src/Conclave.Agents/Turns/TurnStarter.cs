@@ -59,6 +59,7 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
 
     private const int LongestMessage = 1_000_000;
     private const int MostKnownMakeups = 10_000;
+    private const int MostWorkflowsBetweenTurns = 32;
 
     private readonly ConcurrentDictionary<(string Tenant, string Hash), bool> _stored = [];
     private readonly ConcurrentDictionary<(string Tenant, string AgentId, int Version, string Behaviour, string? Mood, string? Package, string Tools), (string Json, string Hash)> _made = [];
@@ -129,6 +130,24 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         var outcome = await runtime.StartInstanceAsync(tenant, instance, request.Priority);
         // An instance of this id is the same turn, asked for once more.
         return outcome is CommitOutcome.Stored or CommitOutcome.Exists ? (turnId, conversationId) : throw await RefusalAsync(agent, turnId, conversationId, cancellationToken);
+    }
+
+    /// <summary>The turn that an instance is, or was begun in through any number of workflows in between; null when no agent has to do with it.</summary>
+    /// <exception cref="AgentException"><c>agents.too_deep</c>: more than 32 workflows lie between.</exception>
+    public async Task<WorkflowInstance?> FindTurnOfAsync(string tenant, WorkflowInstance instance, CancellationToken cancellationToken)
+    {
+        var found = instance;
+        for (var between = 0; between <= MostWorkflowsBetweenTurns; between++)
+        {
+            // By the id, which nobody chooses: inputs of other workflows may have any name.
+            if (found.Id.StartsWith(Prefix, StringComparison.Ordinal))
+                return found;
+            if (found.ParentInstanceId is not { } parent || await runtime.Runner.ReadAsync(tenant, parent, cancellationToken) is not { } next)
+                return null;
+            found = next;
+        }
+
+        throw new AgentException(AgentFailure.BadRequest, "agents.too_deep", $"More than {MostWorkflowsBetweenTurns} workflows have begun each other since an agent's turn.");
     }
 
     /// <summary>Hash of what an agent is made of now.</summary>

@@ -82,6 +82,7 @@ public sealed class WorkflowEngine
         var instance = new WorkflowInstance(start.InstanceId ?? Guid.CreateVersion7().ToString("N"), graph, Time)
         {
             ParentInstanceId = start.ParentInstanceId,
+            IsParentTold = !start.TellsParent,
             CorrelationId = start.CorrelationId,
             Name = start.Name,
             TriggerActivityId = start.TriggerActivityId,
@@ -228,6 +229,9 @@ public sealed record WorkflowStart
 
     /// <summary>Instance that starts this one.</summary>
     public string? ParentInstanceId { get; init; }
+
+    /// <summary>Whether the parent is told when this one ends. Default true; false where it waits in another way.</summary>
+    public bool TellsParent { get; init; } = true;
 
     /// <summary>How flowcharts run; null follows the workflow and then the engine.</summary>
     public FlowchartMode? FlowchartMode { get; init; }

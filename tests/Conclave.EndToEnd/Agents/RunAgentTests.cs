@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
 using Conclave.Tests.Inference.Doubles;
 
 namespace Conclave.EndToEnd.Agents;
@@ -53,6 +55,57 @@ public sealed class RunAgentTests : IAsyncLifetime
         Assert.Equal(2, Volatile.Read(ref calls));
         Assert.All(helpers, h => Assert.Contains("together", h.GetRawText(), StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task ThroughAWorkflowThatIsATool_TheTurnsLimitHolds_AndItsEndEndsIt()
+    {
+        await _server.PostAsync("/api/agents", """{"name":"helper","configuration":{"model":"brain","tools":["calculator"]}}""");
+        await PublishToolAsync("delegate", "helper");
+        // One unit each: the boss asks for the tool, the helper for another. Then nothing is left for either.
+        var boss = await _server.NewAgentAsync("""{"model":"brain","tools":["delegate"],"rules":{"delegate":[{"when":{},"mode":"allow"}]},"limits":{"maxTurnCost":2} }""");
+        var calls = 0;
+        Model.Answer = _ => Call(Interlocked.Increment(ref calls) == 1 ? "delegate" : "calculator");
+
+        var turn = await _server.AskAsync(boss, "Let somebody do it.");
+
+        Assert.Equal(2, Volatile.Read(ref calls));
+        var helped = Assert.Single((await _server.GetAsync("/api/agents/helper/turns")).GetProperty("items").EnumerateArray());
+        Assert.Contains("together", helped.GetRawText(), StringComparison.Ordinal);
+        Assert.Contains("may cost", turn.GetRawText(), StringComparison.Ordinal);
+        var between = Assert.Single((await _server.GetAsync($"/api/instances?parentId={turn.GetProperty("id").GetString()}")).GetProperty("items").EnumerateArray());
+        Assert.Equal("delegate", between.GetProperty("definitionId").GetString());
+    }
+
+    [Fact]
+    public async Task AgentsThatCallThemselvesThroughATool_EndAtTheDeepestLevel()
+    {
+        await PublishToolAsync("ask-again", "mirror");
+        await _server.PostAsync("/api/agents", """{"name":"mirror","configuration":{"model":"brain","tools":["ask-again"],"rules":{"ask-again":[{"when":{},"mode":"allow"}]}}}""");
+        var heard = new ConcurrentBag<string>();
+        Model.Answer = request =>
+        {
+            heard.Add(request.LastText);
+            return request.LastMessage.GetProperty("role").GetString() == "tool" ? DoubleAnswer.Say("Enough.") : Call("ask-again");
+        };
+
+        var turn = await _server.AskAsync("mirror", "Who is there?");
+
+        Assert.Equal("completed", turn.GetProperty("status").GetString());
+        // A person's turn, and three levels below it; the fourth was refused, and the tool says so.
+        Assert.Equal(4, (await _server.GetAsync("/api/agents/mirror/turns")).GetProperty("items").GetArrayLength());
+        Assert.Contains(heard, text => text.Contains("levels deep at most", StringComparison.Ordinal));
+    }
+
+    private Task<JsonElement> PublishToolAsync(string name, string agent) => _server.PublishAsync(name, $$"""
+        { "description": "Lets an agent work.", "customProperties": { "usableAsTool": true, "tool": { "name": "{{name}}", "risk": "low" } },
+          "root": { "id": "ask", "type": "Conclave.Agents.RunAgent", "version": 1, "agent": "{{agent}}", "message": "Do it." } }
+        """);
+
+    private static DoubleAnswer Call(string tool) => DoubleAnswer.Say("I shall see.") with
+    {
+        InputTokens = 1_000,
+        ToolCalls = [(tool, tool == "calculator" ? """{"expression":"1+1"}""" : "{}")],
+    };
 
     private static async Task SetAsync(TaskCompletionSource source)
     {

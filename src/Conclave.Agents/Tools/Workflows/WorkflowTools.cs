@@ -47,6 +47,9 @@ public sealed class WorkflowTools(WorkflowRuntime runtime, TimeProvider time) : 
         var instance = workflows.Engine.CreateInstance(graph, new WorkflowStart
         {
             InstanceId = id,
+            // Ends when the turn is cancelled, and the turn's limits hold for agents that it runs.
+            ParentInstanceId = run.Call.InstanceId is { Length: > 0 } caller ? caller : null,
+            TellsParent = false,
             Input = run.Arguments.EnumerateObject().ToDictionary(m => m.Name, m => ValueConverter.FromJson(m.Value), StringComparer.Ordinal),
         });
         // One that exists was started by the same call before this process or another one died.
