@@ -164,6 +164,23 @@ public sealed class AgentPageTests : IAsyncLifetime
             await person.ShootAsync("test failed");
             Assert.Equal(2, (await _server.ItemsAsync("/api/tool-runs")).Count);
         }, "test");
+
+        foreach (var width in (int[])[1280, 420])
+        {
+            await VisitAsync("root", width, async person =>
+            {
+                var page = person.Page;
+                await page.GotoAsync("/app/tools");
+                await page.GetByLabel("Find tools").FillAsync("refund");
+                await Expect(page.Locator(".tile")).ToHaveCountAsync(1);
+                await page.GetByLabel("Find tools").FillAsync("");
+                await page.GetByRole(AriaRole.Link, new() { Name = "order-lookup" }).WaitForAsync();
+                await person.ShootAsync("tools");
+                await page.GetByRole(AriaRole.Link, new() { Name = "issue-refund" }).ClickAsync();
+                await Expect(page.Locator(".plain .tag").First).ToHaveTextAsync("completed");
+                await person.ShootAsync("tool");
+            }, $"tools-{width}");
+        }
     }
 
     /// <summary>A model that looks the order up, pays it back whole, and tells what the receipt says.</summary>

@@ -5,6 +5,7 @@ using Bunit.TestDoubles;
 using Conclave.Agents;
 using Conclave.Agents.Actions;
 using Conclave.Agents.Approvals;
+using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Streaming;
 using Conclave.Server;
@@ -53,6 +54,7 @@ internal sealed class PageHost : IAsyncDisposable
             .AddSingleton(Approvals).AddSingleton(_watch).AddSingleton(Agents).AddSingleton(Turns).AddSingleton(TimeProvider.System).AddSingleton(new NotificationService())
             .AddSingleton(Tokens)
             .AddSingleton(RunTests)
+            .AddSingleton(_ => Tools!)
             .AddSingleton(_ => new RunTests(_runtime!.Runtime, RunTests, TimeProvider.System))
             .AddSingleton<Func<WorkflowRuntime>>(() => _runtime!.Runtime)
             .AddSingleton(_ => new TurnStarter(Agents, Turns, source, _runtime!.Runtime, TimeProvider.System));
@@ -72,6 +74,9 @@ internal sealed class PageHost : IAsyncDisposable
     public RunTestStore RunTests { get; }
 
     public TokenStreams Tokens { get; }
+
+    /// <summary>Tools, for pages that need them.</summary>
+    public ToolServices? Tools { get; set; }
 
     public static async Task<PageHost> StartAsync()
     {
