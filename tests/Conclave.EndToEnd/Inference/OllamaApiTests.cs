@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Conclave.Tests.Inference.Doubles;
 
 namespace Conclave.EndToEnd.Inference;
 
@@ -146,9 +147,9 @@ public sealed class OllamaApiTests(ModelApiServer fixture)
         HttpResponseMessage[] pulls;
         try
         {
-            // Their first lines are there once both are under way.
+            // Their first lines are there once both are under way; the server that has the model may hear of it later.
             pulls = await Task.WhenAll(PullAsync(), PullAsync());
-            Assert.Single(fixture.Ollama.Requests, r => r.Path == "/api/pull" && r.Body.GetRawText().Contains("shared", StringComparison.Ordinal));
+            await ServerProcess.UntilAsync(() => Task.FromResult(fixture.Ollama.Requests.Any(IsPull)), "the model is pulled");
         }
         finally
         {
@@ -162,8 +163,10 @@ public sealed class OllamaApiTests(ModelApiServer fixture)
             Assert.Equal("success", JsonElement.Parse(lines[^1]).GetProperty("status").GetString());
         }
 
-        Assert.Single(fixture.Ollama.Requests, r => r.Path == "/api/pull" && r.Body.GetRawText().Contains("shared", StringComparison.Ordinal));
+        Assert.Single(fixture.Ollama.Requests, IsPull);
         (await Server.CallAsync("DELETE /api/delete", """{"model": "shared"}""")).Is(200);
+
+        static bool IsPull(DoubleRequest request) => request.Path == "/api/pull" && request.Body.GetRawText().Contains("shared", StringComparison.Ordinal);
 
         async Task<HttpResponseMessage> PullAsync()
         {

@@ -19,11 +19,16 @@ internal static class ConclaveProcess
     /// <summary>Starts it; a variable without a value is taken out of the environment.</summary>
     public static Process Start(IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
+        var dotnet = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";
+        var start = new ProcessStartInfo(dotnet) { RedirectStandardOutput = true, RedirectStandardError = true };
+        if (OperatingSystem.IsLinux())
         {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+            // Whoever starts the tests in the background of a script makes all of their processes ignore Ctrl+C; in a terminal nothing does.
+            start.FileName = "env";
+            start.ArgumentList.Add("--default-signal=INT");
+            start.ArgumentList.Add(dotnet);
+        }
+
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             start.Environment[name] = value;
         // The tests' folder holds the assemblies that the tests need, so their list of them counts, not the command's own.
