@@ -11,6 +11,9 @@ public sealed class RegisteredTool
         IsTrusted = isTrusted;
     }
 
+    /// <summary>The states that tools may be in.</summary>
+    public static IReadOnlyList<string> States { get; } = ["ready", "disabled", "changed", "missing"];
+
     /// <summary>What it is.</summary>
     public ToolDefinition Definition { get; }
 
@@ -47,7 +50,7 @@ public sealed class RegisteredTool
         : Missing.Count > 0 ? $"The tool '{Name}' cannot run: {string.Join(" ", Missing)}"
         : null;
 
-    /// <summary><c>ready</c>, <c>disabled</c>, <c>changed</c> or <c>missing</c>.</summary>
+    /// <summary>One of <see cref="States"/>.</summary>
     public string State => IsDisabled ? "disabled" : IsChanged ? "changed" : Missing.Count > 0 ? "missing" : "ready";
 
     internal bool IsTrusted { get; }

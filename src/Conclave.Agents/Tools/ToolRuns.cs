@@ -150,17 +150,22 @@ public sealed class ToolRuns(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>What calls came to since a time, a line for each tool.</summary>
-    public async Task<IReadOnlyList<ToolUse>> SumAsync(string tenant, DateTimeOffset from, CancellationToken cancellationToken)
+    /// <param name="tenant">Owner.</param>
+    /// <param name="from">The time.</param>
+    /// <param name="tool">Only those of a tool; null for all.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<IReadOnlyList<ToolUse>> SumAsync(string tenant, DateTimeOffset from, string? tool, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             select tool, count(*), count(*) filter (where status = 'completed'), count(*) filter (where status = 'failed'), count(*) filter (where status = 'refused'),
                    count(*) filter (where status = 'running'), count(distinct agent_id), max(created_at),
                    coalesce(avg((usage->>'milliseconds')::float8), 0), coalesce(percentile_cont(0.95) within group (order by (usage->>'milliseconds')::float8), 0),
                    coalesce(sum((usage->>'cpuSeconds')::float8), 0)
-              from conclave.tool_run where tenant collate "C" = $1 and created_at >= $2 group by tool order by count(*) desc, tool
+              from conclave.tool_run where tenant collate "C" = $1 and created_at >= $2 and ($3 is null or tool = $3) group by tool order by count(*) desc, tool
             """);
         command.Parameters.AddValue(tenant);
         command.Parameters.AddTime(from);
+        command.Parameters.AddText(tool);
         var uses = new List<ToolUse>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))

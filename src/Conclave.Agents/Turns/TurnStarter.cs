@@ -139,8 +139,8 @@ public sealed class TurnStarter(AgentStore agents, TurnStore turns, NpgsqlDataSo
         var found = instance;
         for (var between = 0; between <= MostWorkflowsBetweenTurns; between++)
         {
-            // By the id, which nobody chooses: inputs of other workflows may have any name.
-            if (found.Id.StartsWith(Prefix, StringComparison.Ordinal))
+            // Callers choose ids and inputs of instances as they like, but not what is a turn.
+            if (found.Id.StartsWith(Prefix, StringComparison.Ordinal) && await turns.FindAsync(tenant, found.Id, cancellationToken) is not null)
                 return found;
             if (found.ParentInstanceId is not { } parent || await runtime.Runner.ReadAsync(tenant, parent, cancellationToken) is not { } next)
                 return null;

@@ -113,7 +113,7 @@ internal static class ToolEndpoints
     {
         var registry = Services(context).Registry;
         var state = context.Query("state");
-        if (state is not (null or "ready" or "disabled" or "changed" or "missing"))
+        if (state is not null && !RegisteredTool.States.Contains(state))
             throw ApiException.Bad($"'state' must be ready, disabled, changed or missing; it is '{state}'.");
         IEnumerable<ToolShape> tools;
         if (context.Query("query") is { } query)
@@ -263,7 +263,7 @@ internal static class ToolEndpoints
         var from = context.Query("from") is not { } text ? context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow().AddDays(-7)
             : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time.ToUniversalTime()
             : throw ApiException.Bad($"'from' must be a time such as 2026-11-25T10:00:00Z; it is '{text}'.");
-        var uses = await Services(context).Runs.SumAsync(context.Tenant(), from, context.RequestAborted);
+        var uses = await Services(context).Runs.SumAsync(context.Tenant(), from, null, context.RequestAborted);
         await context.WritePageAsync(uses, null, (writer, use) => JsonSerializer.Serialize(writer, ToolUseShape.Of(use), ToolApiJson.Default.ToolUseShape));
     }
 

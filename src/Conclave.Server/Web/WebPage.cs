@@ -1,6 +1,8 @@
 using System.Security.Claims;
+using Conclave.Agents;
 using Conclave.Agents.Approvals;
 using Conclave.Server.Accounts;
+using Conclave.Workflows.Execution;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;
 using Npgsql;
@@ -38,6 +40,15 @@ public abstract class WebPage : ComponentBase, IDisposable
 
     /// <summary>Whether who looks at the page has a right.</summary>
     protected bool May(string permission) => User.Has(permission);
+
+    /// <summary>Whether something that the visitor asked for is being done.</summary>
+    protected bool IsBusy { get; private set; }
+
+    /// <summary>Why the last thing that the visitor asked for was not done; null when it was.</summary>
+    protected string? Problem { get; set; }
+
+    /// <summary>What the visitor reads when the database does not answer.</summary>
+    protected virtual string NoAnswer => "The database did not answer. Try again.";
 
     /// <summary>Reads what the page shows.</summary>
     protected abstract Task ReadAsync(CancellationToken cancellationToken);
@@ -79,6 +90,33 @@ public abstract class WebPage : ComponentBase, IDisposable
         finally
         {
             _isLoading = false;
+        }
+    }
+
+    /// <summary>Does what the visitor asked for, one thing at a time, and reads again.</summary>
+    /// <param name="permission">The right that it needs; null for none. The page may be older than the right.</param>
+    /// <param name="act">Does it.</param>
+    protected async Task DoAsync(string? permission, Func<Task> act)
+    {
+        if (IsBusy || (permission is not null && !May(permission)))
+            return;
+        (IsBusy, Problem) = (true, null);
+        try
+        {
+            await act();
+        }
+        catch (Exception refused) when (refused is AgentException or ApprovalException or WorkflowException)
+        {
+            Problem = refused.Message;
+        }
+        catch (Exception exception) when (exception is NpgsqlException or TimeoutException)
+        {
+            Problem = NoAnswer;
+        }
+        finally
+        {
+            await LoadAsync();
+            IsBusy = false;
         }
     }
 

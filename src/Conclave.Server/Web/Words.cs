@@ -5,6 +5,8 @@ namespace Conclave.Server.Web;
 /// <summary>Times and numbers in words.</summary>
 internal static class Words
 {
+    private const int LongestExcerpt = 4_000;
+
     /// <summary>How long ago something was, or in how long it will be: <c>5 min ago</c>, <c>in 2 h</c>.</summary>
     public static string Ago(DateTimeOffset at, DateTimeOffset now)
     {
@@ -18,6 +20,9 @@ internal static class Words
 
     /// <summary>A number with one of its noun, or more.</summary>
     public static string Count(long count, string noun) => string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
+
+    /// <summary>A text, or its beginning where it is too long for a page.</summary>
+    public static string Excerpt(string text) => text.Length <= LongestExcerpt ? text : text[..LongestExcerpt] + "…";
 
     private static string Span(TimeSpan span) => span switch
     {

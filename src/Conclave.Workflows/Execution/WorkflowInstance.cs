@@ -50,7 +50,7 @@ public sealed class WorkflowInstance
     /// <summary>Instance that started this one.</summary>
     public string? ParentInstanceId { get; init; }
 
-    /// <summary>Whether the parent was told that this instance ended: it is told once, also when a retry makes the instance end again.</summary>
+    /// <summary>Whether the parent was told that this instance ended, or need not be: it is told once, also when a retry makes the instance end again.</summary>
     internal bool IsParentTold { get; set; }
 
     /// <summary>Activity that started the workflow as a trigger.</summary>

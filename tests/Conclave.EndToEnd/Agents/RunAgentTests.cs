@@ -96,6 +96,19 @@ public sealed class RunAgentTests : IAsyncLifetime
         Assert.Contains(heard, text => text.Contains("levels deep at most", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task WorkflowThatIsNamedLikeATurn_IsNone()
+    {
+        await _server.PostAsync("/api/agents", """{"name":"helper","configuration":{"model":"brain"}}""");
+        await PublishToolAsync("asks", "helper");
+        Model.Answer = _ => DoubleAnswer.Say("Here.");
+
+        await _server.PostAsync("/api/workflows/asks/start", """{"instanceId":"turn-mine","input":{"Depth":9,"MaxCost":0} }""");
+
+        await ServerProcess.UntilAsync(async () => (await _server.GetAsync("/api/instances/turn-mine")).GetProperty("status").GetString() == "Finished", "it ends");
+        Assert.Equal("Finished", (await _server.GetAsync("/api/instances/turn-mine")).GetProperty("subStatus").GetString());
+    }
+
     private Task<JsonElement> PublishToolAsync(string name, string agent) => _server.PublishAsync(name, $$"""
         { "description": "Lets an agent work.", "customProperties": { "usableAsTool": true, "tool": { "name": "{{name}}", "risk": "low" } },
           "root": { "id": "ask", "type": "Conclave.Agents.RunAgent", "version": 1, "agent": "{{agent}}", "message": "Do it." } }

@@ -4,7 +4,6 @@ using Conclave.Agents.Approvals;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Streaming;
 using Conclave.Server.Accounts;
-using Conclave.Workflows.Execution;
 using Conclave.Workflows.Runtime;
 using Conclave.Workflows.Runtime.Definitions;
 using Conclave.Workflows.Runtime.RunTests;
@@ -38,8 +37,6 @@ public sealed partial class AgentPage
     private string? _streamed;
     private string _stream = "";
     private string _message = "";
-    private string? _problem;
-    private bool _isBusy;
     private long _lastLife;
     private string? _watched;
     private string? _shown;
@@ -274,31 +271,6 @@ public sealed partial class AgentPage
 
     private Task GoAsync(AgentState to) => DoAsync(
         Permissions.WriteAgents, () => Agents.TransitionAsync(Tenant, _agent!.Id, to, Me.Name, null, Leaving));
-
-    private async Task DoAsync(string permission, Func<Task> act)
-    {
-        // The page may be older than the right.
-        if (_isBusy || !May(permission))
-            return;
-        (_isBusy, _problem) = (true, null);
-        try
-        {
-            await act();
-        }
-        catch (Exception refused) when (refused is AgentException or WorkflowException)
-        {
-            _problem = refused.Message;
-        }
-        catch (Exception exception) when (exception is Npgsql.NpgsqlException or TimeoutException)
-        {
-            _problem = "The database did not answer. Try again.";
-        }
-        finally
-        {
-            _isBusy = false;
-            await LoadAsync();
-        }
-    }
 
     private static string LabelOf(AgentState to) => to switch
     {

@@ -13,8 +13,6 @@ namespace Conclave.Server.Web.Agents;
 /// <param name="Link">Where something can be done about it; null for nowhere.</param>
 internal sealed record TurnStep(long Id, string Kind, string What, string? Detail = null, string? Link = null)
 {
-    private const int LongestDetail = 4_000;
-
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The step of an event; null for those that the page shows in another way.</summary>
@@ -46,7 +44,7 @@ internal sealed record TurnStep(long Id, string Kind, string What, string? Detai
         if (Member(data, "result") is { } result)
             parts.Add(result.ValueKind == JsonValueKind.String ? result.GetString()! : JsonSerializer.Serialize(result, Indented));
         var text = string.Join("\n\n", parts);
-        return text.Length == 0 ? null : text.Length <= LongestDetail ? text : text[..LongestDetail] + "…";
+        return text.Length == 0 ? null : Words.Excerpt(text);
     }
 
     private static IEnumerable<string> Names(JsonElement calls) => calls.ValueKind == JsonValueKind.Array

@@ -23,9 +23,7 @@ public sealed partial class ApprovalPanel
     private string _remark = "";
     private string _heir = "";
     private string _other = "";
-    private string? _problem;
     private bool _mayDecide;
-    private bool _isBusy;
 
     /// <summary>Id of the approval.</summary>
     [Parameter, EditorRequired]
@@ -33,6 +31,9 @@ public sealed partial class ApprovalPanel
 
     [Inject]
     private AgentStore Agents { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override string NoAnswer => "The database did not answer. Look below whether your decision was stored, and try again if it was not.";
 
     private string AgentName => _agentName.Length > 0 ? _agentName : _approval?.AgentId ?? "";
 
@@ -90,10 +91,10 @@ public sealed partial class ApprovalPanel
         if (_form is null && _approval.Form is { } schema)
             _form = FormModel.Of(JsonElement.Parse(schema), _approval.FormData is { } data ? JsonElement.Parse(data) : null);
         // What was filled in is of another action now.
-        if (before is not null && before != _approval.CurrentHash && _arguments is not null && !_isBusy)
+        if (before is not null && before != _approval.CurrentHash && _arguments is not null && !IsBusy)
         {
             _arguments = null;
-            _problem = "Somebody has changed the arguments. Look at them again.";
+            Problem = "Somebody has changed the arguments. Look at them again.";
         }
     }
 
@@ -135,7 +136,7 @@ public sealed partial class ApprovalPanel
             Arguments = arguments,
             FormData = form,
         };
-        await DoAsync(async () =>
+        await DoAsync(null, async () =>
         {
             await Approvals.DecideAsync(Tenant, Id, Me, decision, Leaving);
             (_arguments, _comment) = (null, "");
@@ -143,51 +144,25 @@ public sealed partial class ApprovalPanel
         });
     }
 
-    private Task DelegateAsync() => DoAsync(async () =>
+    private Task DelegateAsync() => DoAsync(null, async () =>
     {
         await Approvals.DelegateAsync(Tenant, Id, Me, _heir, Clean(_comment), Leaving);
         Notifications.Notify(NotificationSeverity.Success, "Handed on", _heir);
         (_heir, _comment) = ("", "");
     });
 
-    private Task ReassignAsync() => DoAsync(async () =>
+    private Task ReassignAsync() => DoAsync(Permissions.ManageApprovals, async () =>
     {
-        // The page may be older than the right.
-        if (May(Permissions.ManageApprovals))
-            await Approvals.ReassignAsync(Tenant, Id, Me, _other.Length > 0 ? [_other] : [], [], null, Leaving);
+        await Approvals.ReassignAsync(Tenant, Id, Me, _other.Length > 0 ? [_other] : [], [], null, Leaving);
         _other = "";
     });
 
-    private Task RemarkAsync() => DoAsync(async () =>
+    private Task RemarkAsync() => DoAsync(null, async () =>
     {
         if (Clean(_remark) is { } remark)
             await Approvals.CommentAsync(Tenant, Id, Me, remark, Leaving);
         _remark = "";
     });
-
-    private async Task DoAsync(Func<Task> act)
-    {
-        if (_isBusy)
-            return;
-        (_isBusy, _problem) = (true, null);
-        try
-        {
-            await act();
-        }
-        catch (ApprovalException refused)
-        {
-            _problem = refused.Message;
-        }
-        catch (Exception exception) when (exception is Npgsql.NpgsqlException or TimeoutException)
-        {
-            _problem = "The database did not answer. Look below whether your decision was stored, and try again if it was not.";
-        }
-        finally
-        {
-            await LoadAsync();
-            _isBusy = false;
-        }
-    }
 
     private static string? Clean(string text) => text.Replace("\0", "", StringComparison.Ordinal).Trim() is { Length: > 0 } clean ? clean : null;
 
