@@ -66,8 +66,10 @@ internal sealed class PackageRole(ServerOptions options, ILoggerFactory loggers,
                 await folder.WatchAsync(token);
             },
             stopping));
-        // Whoever makes agents as soon as the server is ready finds their packages; a busy machine brings them later, and the server is not kept from its work.
-        await Task.WhenAny(looked.Task, Task.Delay(LongestWait, time, cancellationToken));
+        // Whoever makes agents as soon as the server is ready finds their packages. A server that has read them before goes to work without the newest when the machine is too busy.
+        var patience = Packages.List(Tenants.Default).Count > 0 ? LongestWait : Timeout.InfiniteTimeSpan;
+        await Task.WhenAny(looked.Task, Task.Delay(patience, time, cancellationToken));
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     /// <summary>Waits until everything has ended; <c>stopping</c> was cancelled before.</summary>
