@@ -166,9 +166,15 @@ public sealed partial class ServerPool : IAsyncDisposable
         {
             var stored = await _store.ListAsync(cancellationToken);
             var gone = _servers.Keys.Except(stored.Select(s => s.Server.Id)).ToList();
-            foreach (var server in stored)
-                Take(server);
+            var added = stored.Select(Take).OfType<PooledServer>().ToList();
             Servers = [.. stored.Select(s => _servers.GetValueOrDefault(s.Server.Id)).OfType<PooledServer>()];
+            // Whoever is told of one finds it among the servers.
+            foreach (var server in added)
+            {
+                server.StartChecks();
+                server.Reconsider();
+            }
+
             foreach (var id in gone)
             {
                 if (_servers.TryRemove(id, out var server))
@@ -246,28 +252,26 @@ public sealed partial class ServerPool : IAsyncDisposable
         }
     }
 
-    private void Take(StoredServer stored)
+    /// <summary>Takes over what changed of a server.</summary>
+    /// <returns>The server if it is new, and has to be made known; else null.</returns>
+    private PooledServer? Take(StoredServer stored)
     {
         var server = stored.Server;
         var slots = SlotShare.Of(server.Id, server.Slots, _nodes.Id, _nodes.Living);
         if (_servers.TryGetValue(server.Id, out var known))
         {
             if (known.Stored.Version == stored.Version)
-                return;
+                return null;
             var isOther = known.Server.Provider != server.Provider || known.Server.Address != server.Address || known.Server.Timeout != server.Timeout
                 || !known.Stored.EncryptedKey.AsSpan().SequenceEqual(stored.EncryptedKey);
             known.Update(stored, isOther ? Connect(stored) : null);
             known.SetSlots(slots);
             Changed?.Invoke(known);
-            return;
+            return null;
         }
 
-        if (Connect(stored) is not { } client)
-            return;
-        var added = new PooledServer(stored, client, slots, _options, _time, _logger, s => Changed?.Invoke(s));
-        _servers[server.Id] = added;
-        added.StartChecks();
-        added.Reconsider();
+        return Connect(stored) is not { } client ? null
+            : _servers[server.Id] = new PooledServer(stored, client, slots, _options, _time, _logger, s => Changed?.Invoke(s));
     }
 
     private IModelClient? Connect(StoredServer stored)

@@ -105,6 +105,20 @@ public sealed class ServerPoolTests
     }
 
     [Fact]
+    public async Task Changed_ServerThatCame_IsAmongTheServers()
+    {
+        await using var test = await TestPool.NewAsync();
+        var pool = await test.StartAsync();
+        var found = new System.Collections.Concurrent.ConcurrentBag<bool>();
+        pool.Changed += server => found.Add(pool.Servers.Contains(server));
+
+        await pool.AddAsync(TestPool.Server("gpu1"), null, "ann", default);
+
+        Assert.NotEmpty(found);
+        Assert.DoesNotContain(false, found);
+    }
+
+    [Fact]
     public async Task AddAsync_Key_IsEncryptedAndBoundToItsAddress()
     {
         await using var test = await TestPool.NewAsync();
