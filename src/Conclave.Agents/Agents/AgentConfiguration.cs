@@ -17,6 +17,7 @@ public sealed record AgentConfiguration
     public int ContextSize { get; set; } = 8_192;
 
     /// <summary>How free its answers are, 0 to 2; null for the model's default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)] // Left out it has its own default, which is not null.
     public double? Temperature { get; set; } = 0.7;
 
     /// <summary>How it speaks and what it pays attention to; added to the system prompt.</summary>

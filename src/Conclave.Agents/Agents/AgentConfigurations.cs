@@ -6,7 +6,10 @@ namespace Conclave.Agents;
 /// <summary>Configurations as JSON.</summary>
 public static class AgentConfigurations
 {
-    /// <summary>A configuration with the members that JSON gives: objects are merged member by member, everything else is replaced.</summary>
+    /// <summary>A configuration as JSON; members that are null are left out, but for the temperature.</summary>
+    public static JsonElement Write(AgentConfiguration configuration) => JsonSerializer.SerializeToElement(configuration, AgentJson.Default.AgentConfiguration);
+
+    /// <summary>A configuration with the members that JSON gives: objects are merged member by member, everything else is replaced. Null gives a member its default.</summary>
     /// <exception cref="JsonException">A member is unknown, or of the wrong type.</exception>
     public static AgentConfiguration Merge(AgentConfiguration basis, JsonElement changes)
     {
@@ -24,9 +27,10 @@ public static class AgentConfigurations
             // Names of tools are keys, not members: whoever gives permissions or rules gives all of them.
             if (member.Value.ValueKind == JsonValueKind.Object && member.Name is not ("permissions" or "rules") && into[member.Name] is JsonObject inner)
                 Merge(inner, member.Value);
-            else if (member.Value.ValueKind == JsonValueKind.Null)
+            else if (member.Value.ValueKind == JsonValueKind.Null && member.Name != "temperature")
                 into.Remove(member.Name);
             else
+                // A temperature of null is one: the model's own.
                 into[member.Name] = JsonNode.Parse(member.Value.GetRawText());
         }
     }

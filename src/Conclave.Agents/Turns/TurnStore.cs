@@ -5,7 +5,7 @@ using Npgsql;
 namespace Conclave.Agents.Turns;
 
 /// <summary>Turns, conversations and events, to be read.</summary>
-public sealed class TurnStore(NpgsqlDataSource database)
+public sealed partial class TurnStore(NpgsqlDataSource database)
 {
     private const string Columns = """
         id, agent_id, conversation_id, number, status, makeup_hash, actor, message, answer, error, model_calls, tool_calls, input_tokens, output_tokens, cost, started_at, ended_at

@@ -1,9 +1,11 @@
 using Conclave.Agents;
 using Conclave.Agents.Activities;
+using Conclave.Agents.Packages;
 using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
 using Conclave.Inference.Budgets;
 using Conclave.Server.Hosting;
+using Conclave.Server.Inference;
 using Conclave.Workflows.Runtime;
 using Conclave.Workflows.Runtime.RunTests;
 
@@ -43,6 +45,9 @@ internal static class AgentServices
         })
         // A function, since the container would dispose of what is the server's.
         .AddSingleton<Func<WorkflowRuntime>>(provider => () => provider.GetRequiredService<ServerRuntime>().Runtime)
+        .AddSingleton<Func<AgentPackages>>(provider => () => provider.GetRequiredService<PackageRole>().Packages)
+        .AddSingleton<ModelNames>(provider => tenant =>
+            provider.GetRequiredService<InferenceRole>() is { IsRunning: true } inference ? VisibleModel.AndAliases(inference, tenant).ConvertAll(m => m.Name) : [])
         .AddSingleton<PackageRole>()
         .AddSingleton<AgentStream>();
 }

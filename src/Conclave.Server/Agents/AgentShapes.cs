@@ -73,4 +73,5 @@ internal sealed record AgentProcessShape(string Pid, string AgentId, string Agen
 [JsonSerializable(typeof(ConversationShape))]
 [JsonSerializable(typeof(ConversationMessageShape))]
 [JsonSerializable(typeof(AgentProcessShape))]
+[JsonSerializable(typeof(AgentPerformance))]
 internal sealed partial class AgentApiJson : JsonSerializerContext;

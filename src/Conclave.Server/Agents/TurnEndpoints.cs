@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Conclave.Agents.Turns;
 using Conclave.Server.Accounts;
@@ -9,6 +10,8 @@ namespace Conclave.Server.Agents;
 /// <summary>What agents did: conversations, turns and events.</summary>
 internal static class TurnEndpoints
 {
+    private const int UsualDays = 7;
+
     public static void Map(RouteGroupBuilder group)
     {
         group.MapGet("/{id}/conversations", ConversationsAsync).RequirePermission(Permissions.ReadAgents)
@@ -20,6 +23,9 @@ internal static class TurnEndpoints
             .Describe("ListTurns", "List the turns of an agent, the latest first", o => o.Query("conversationId", "Only those of this conversation.").Pages().Answers<PageShape<TurnShape>>().Refuses(404));
         group.MapGet("/{id}/turns/{turnId}", TurnAsync).RequirePermission(Permissions.ReadAgents)
             .Describe("GetTurn", "See a turn, and what the agent was made of", o => o.Answers<TurnShape>().Refuses(404));
+        group.MapGet("/{id}/performance", PerformanceAsync).RequirePermission(Permissions.ReadAgents)
+            .Describe("GetAgentPerformance", "See how well an agent did: its turns, their times and their cost, in all and by day", o => o
+                .Query<int>("days", $"How many days, of UTC, today among them: 1 to {AgentPerformance.MostDays}; {UsualDays} without it.").Answers<AgentPerformance>().Refuses(404));
         group.MapPost("/{id}/turns/{turnId}/cancel", CancelAsync).RequirePermission(Permissions.ExecuteAgents)
             .Describe("CancelTurn", "Cancel a turn and what it waits for", o => o.Answers(202, "It is being cancelled, or has ended already.").Refuses(404));
         group.MapGet("/{id}/turns/{turnId}/events", async (HttpContext context, string id, string turnId) =>
@@ -82,6 +88,20 @@ internal static class TurnEndpoints
         var turn = await FindAsync(context, id, turnId);
         JsonElement? makeup = await context.Turns().FindMakeupAsync(context.Tenant(), turn.MakeupHash, context.RequestAborted) is { } json ? JsonElement.Parse(json) : null;
         await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, TurnShape.Of(turn, makeup), AgentApiJson.Default.TurnShape));
+    }
+
+    private static async Task PerformanceAsync(HttpContext context, string id)
+    {
+        var days = context.Query("days") switch
+        {
+            null => UsualDays,
+            var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given is >= 1 and <= AgentPerformance.MostDays => given,
+            var text => throw ApiException.Bad($"'days' must be 1 to {AgentPerformance.MostDays}; it is '{text}'."),
+        };
+        var agent = await AgentEndpoints.FindAsync(context, id);
+        var now = context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
+        var performance = await context.Turns().SumAsync(context.Tenant(), agent.Id, days, now, context.RequestAborted);
+        await context.WriteJsonAsync(writer => JsonSerializer.Serialize(writer, performance, AgentApiJson.Default.AgentPerformance));
     }
 
     private static async Task CancelAsync(HttpContext context, string id, string turnId)

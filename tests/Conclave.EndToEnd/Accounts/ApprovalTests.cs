@@ -119,7 +119,7 @@ public sealed class ApprovalTests(AccountServer shared)
     {
         using var nobody = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = _server.Http.BaseAddress };
         nobody.DefaultRequestHeaders.Accept.ParseAdd("text/html");
-        foreach (var path in (string[])["/", "/app", "/app/inbox", "/app/inbox/x", "/app/agents", "/app/tools"])
+        foreach (var path in (string[])["/", "/app", "/app/inbox", "/app/inbox/x", "/app/agents", "/app/agents/new", "/app/agents/x/configure", "/app/tools"])
         {
             var answer = await nobody.GetAsync(path);
             Assert.Equal((302, true), ((int)answer.StatusCode, answer.Headers.Location!.OriginalString.Contains("/sign-in", StringComparison.Ordinal)));

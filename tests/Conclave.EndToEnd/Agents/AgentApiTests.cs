@@ -104,6 +104,31 @@ public sealed class AgentApiTests(AgentServer fixture)
     }
 
     [Fact]
+    public async Task Performance_SumsUpTheTurnsOfTheDays()
+    {
+        var agent = await Server.NewAgentAsync("""{"model":"brain"}""");
+        var none = await Server.GetAsync($"/api/agents/{agent}/performance");
+        Assert.Equal((7, 0, 0, JsonValueKind.Null), (none.GetProperty("days").GetInt32(), none.GetProperty("total").GetProperty("turns").GetInt32(), none.GetProperty("byDay").GetArrayLength(), none.GetProperty("total").GetProperty("successRate").ValueKind));
+
+        Model.Answer = _ => DoubleAnswer.Say("done");
+        for (var i = 0; i < 3; i++)
+            await Server.AskAsync(agent, "hello");
+        (await Server.CallAsync($"PUT /api/agents/{agent}", """{"configuration":{"model":"nowhere"}}""")).Is(200);
+        Assert.Equal("failed", (await Server.AskAsync(agent, "hello")).GetProperty("status").GetString());
+
+        var sum = await Server.GetAsync($"/api/agents/{agent}/performance?days=2");
+        var total = sum.GetProperty("total");
+        Assert.Equal((4, 3, 1, 0.75), (total.GetProperty("turns").GetInt32(), total.GetProperty("completed").GetInt32(), total.GetProperty("failed").GetInt32(), total.GetProperty("successRate").GetDouble()));
+        Assert.Equal((33, 3), (total.GetProperty("inputTokens").GetInt32(), total.GetProperty("modelCalls").GetInt32()));
+        Assert.InRange(total.GetProperty("p50Seconds").GetDouble(), double.Epsilon, total.GetProperty("p95Seconds").GetDouble());
+        Assert.Equal(4, sum.GetProperty("byDay").EnumerateArray().Sum(d => d.GetProperty("turns").GetInt32()));
+
+        foreach (var days in (string[])["0", "91", "-1", "week"])
+            await AssertProblemAsync(await Server.Http.GetAsync($"/api/agents/{agent}/performance?days={days}"), 400, "request.invalid");
+        await AssertProblemAsync(await Server.Http.GetAsync("/api/agents/nobody/performance"), 404, "agents.not_found");
+    }
+
+    [Fact]
     public async Task Message_SentTwiceWithOneKey_IsOneTurn()
     {
         var agent = await Server.NewAgentAsync("""{"model":"brain"}""");

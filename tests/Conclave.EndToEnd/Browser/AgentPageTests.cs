@@ -84,6 +84,72 @@ public sealed class AgentPageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Agent_PutTogetherAndChangedInTheBrowser_IsWhatAnswers()
+    {
+        Model.Answer = request => DoubleAnswer.Say($"{request.Body.GetProperty("messages")[0].GetProperty("content").GetString()!.Split('\n')[0]} At {request.Body.GetProperty("temperature").GetDouble()}.");
+        await VisitAsync("root", 1280, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/agents");
+            await page.GetByRole(AriaRole.Link, new() { Name = "New agent" }).ClickAsync();
+            await page.GetByLabel("Name").FillAsync("Pilot");
+            await page.GetByLabel("System prompt").FillAsync("You fly.");
+            await page.Locator("#how-model").FillAsync("brain");
+            await page.GetByLabel("Temperature").FillAsync("9");
+            await page.GetByPlaceholder("Find tools").FillAsync("calcu");
+            await page.GetByRole(AriaRole.Checkbox, new() { Name = "calculator" }).CheckAsync();
+            await page.GetByLabel("What it may do with calculator").SelectOptionAsync("ask");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Make the agent" }).ClickAsync();
+            await Expect(page.GetByText("It must be 0 to 2.")).ToBeVisibleAsync();
+            await person.ShootAsync("refused", whole: true);
+            await page.GetByLabel("Temperature").FillAsync("0.25");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Make the agent" }).ClickAsync();
+            await page.GetByPlaceholder("Say something to Pilot").FillAsync("Where to?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+            await Expect(page.Locator(".agent-said:not(.coming)")).ToContainTextAsync("You fly. At 0.25.");
+            await Expect(page.Locator(".figures")).ToContainTextAsync("1 turn, 100 % answered");
+            await page.GetByText("By day").ClickAsync();
+            await person.ShootAsync("performance", whole: true);
+
+            // Whoever leaves with changes is asked; what somebody else saved meanwhile is not lost.
+            await page.GetByRole(AriaRole.Link, new() { Name = "Configure" }).ClickAsync();
+            await page.GetByLabel("System prompt").FillAsync("You sail.");
+            page.Dialog += Stay;
+            await page.GetByRole(AriaRole.Link, new() { Name = "To the agent" }).ClickAsync();
+            await Expect(page.GetByLabel("System prompt")).ToHaveValueAsync("You sail.");
+            page.Dialog -= Stay;
+            (await _server.CallAsync("PUT /api/agents/Pilot", """{"configuration":{"temperature":null,"personality":"dry"}}""")).Is(200);
+            await page.GetByRole(AriaRole.Button, new() { Name = "Save" }).ClickAsync();
+            await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("was changed by");
+            await person.ShootAsync("changed meanwhile", whole: true);
+            await page.GetByRole(AriaRole.Button, new() { Name = "Put my changes on top of theirs" }).ClickAsync();
+            await Expect(page.GetByLabel("Personality")).ToHaveValueAsync("dry");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Save" }).ClickAsync();
+            await page.GetByText("What it is").WaitForAsync();
+        });
+        var configuration = (await _server.GetAsync("/api/agents/Pilot")).GetProperty("configuration");
+        Assert.Equal(("You sail.", "dry", JsonValueKind.Null), (configuration.GetProperty("systemPrompt").GetString(), configuration.GetProperty("personality").GetString(), configuration.GetProperty("temperature").ValueKind));
+        Assert.Equal("""["calculator"] {"calculator":"ask"}""", $"{configuration.GetProperty("tools").GetRawText()} {configuration.GetProperty("permissions").GetRawText()}");
+
+        await VisitAsync("root", 420, async person =>
+        {
+            var page = person.Page;
+            await page.GotoAsync("/app/agents/new");
+            await page.GetByLabel("Package").SelectOptionAsync("athena");
+            await Expect(page.GetByLabel("Name")).ToHaveValueAsync("athena");
+            await person.ShootAsync("package", whole: true);
+            await page.GotoAsync("/app/agents/Pilot/configure");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Delete…" }).ClickAsync();
+            await person.ShootAsync("delete", whole: true);
+            await page.GetByRole(AriaRole.Button, new() { Name = "Delete Pilot for good" }).ClickAsync();
+            await page.GetByText("No agents yet").WaitForAsync();
+            await person.ShootAsync("none left");
+        }, "phone");
+
+        static void Stay(object? sender, IDialog dialog) => _ = dialog.DismissAsync();
+    }
+
+    [Fact]
     public async Task Turn_ThatWaitsForAnApproval_IsSeenAndDecidedByAnother()
     {
         await _server.PublishAsync("careful", $$"""

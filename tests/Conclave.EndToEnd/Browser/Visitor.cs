@@ -39,11 +39,13 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
         await page.WaitForURLAsync(url => !url.Contains("/sign-in", StringComparison.Ordinal), new() { WaitUntil = WaitUntilState.Commit });
     }
 
-    public async Task ShootAsync(string name)
+    /// <param name="name">What it shows.</param>
+    /// <param name="whole">Whether it has what one has to scroll for, too.</param>
+    public async Task ShootAsync(string name, bool whole = false)
     {
         // Playwright scrolls what it clicks into view, also in panes that a person cannot scroll.
         await page.EvaluateAsync("() => { for (let e = document.querySelector('.x6-graph'); e; e = e.parentElement) e.scrollTop = 0; }");
-        await page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{++_shots:00}-{name}.png"), Animations = ScreenshotAnimations.Disabled });
+        await page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{++_shots:00}-{name}.png"), Animations = ScreenshotAnimations.Disabled, FullPage = whole });
     }
 
     public async Task OpenListAsync()

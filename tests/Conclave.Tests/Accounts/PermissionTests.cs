@@ -94,7 +94,7 @@ public sealed class PermissionTests
             Assert.True(endpoints.Count > 40);
             string[] open = ["/app.css", "/setup", "/sign-in", "/account/link", "/app/assets/{version}/{**path}", "/app/open", "/elsa/api/identity/login", "/elsa/api/identity/refresh-token", "/elsa/api/events/trigger", "/elsa/api/bookmarks/resume"];
             // Those that decide by what is sent, and what is for everybody who is signed in.
-            string[] other = ["/", "/app", "/app/inbox", "/app/inbox/{Id}", "/app/agents", "/app/agents/{Id}", "/app/tools", "/app/tools/{Name}", "/_framework/opaque-redirect", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/api/instances/bulk", "/api/{**path}", "/elsa/api/{**path}", "/sign-out", "/account", "/account/password", "/account/keys", "/account/keys/{id}/revoke"];
+            string[] other = ["/", "/app", "/app/inbox", "/app/inbox/{Id}", "/app/agents", "/app/agents/{Id}", "/app/agents/new", "/app/agents/{Id}/configure", "/app/tools", "/app/tools/{Name}", "/_framework/opaque-redirect", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/api/instances/bulk", "/api/{**path}", "/elsa/api/{**path}", "/sign-out", "/account", "/account/password", "/account/keys", "/account/keys/{id}/revoke"];
             foreach (var endpoint in endpoints)
             {
                 var path = "/" + endpoint.RoutePattern.RawText!.Trim('/');

@@ -25,6 +25,15 @@ public sealed class AgentConfigurationTests
     }
 
     [Fact]
+    public void Merge_NoTemperature_IsTheModelsOwnAndStaysSo()
+    {
+        var merged = AgentConfigurations.Merge(Basis, JsonElement.Parse("""{"temperature":null}"""));
+        Assert.Null(merged.Temperature);
+        Assert.Null(AgentConfigurations.Merge(new AgentConfiguration(), AgentConfigurations.Write(merged)).Temperature);
+        Assert.Equal(0.7, AgentConfigurations.Merge(Basis, JsonElement.Parse("{}")).Temperature);
+    }
+
+    [Fact]
     public void Merge_NothingSaid_HasEveryDefault()
     {
         var merged = AgentConfigurations.Merge(new AgentConfiguration(), JsonElement.Parse("{}"));

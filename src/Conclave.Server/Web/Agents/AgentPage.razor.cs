@@ -29,6 +29,9 @@ public sealed partial class AgentPage
     private IReadOnlyList<Approval> _waiting = [];
     private IReadOnlyList<RunTest> _tests = [];
     private List<AgentEvent> _life = [];
+    private AgentPerformance? _performance;
+    private string? _summedUp;
+    private int _days = 7;
     private CancellationTokenSource? _listening;
     private IDisposable? _watchingApprovals;
     private string? _conversation;
@@ -115,6 +118,7 @@ public sealed partial class AgentPage
             : [];
         _tests = May(Permissions.ReadInstances) ? await Tests.Store.ListAsync(Tenant, null, TurnTests.SubjectOf(agent.Id), null, MostTests, cancellationToken) : [];
         await ReadLifeAsync(agent, cancellationToken);
+        await SumAsync(agent, cancellationToken);
         _agent = agent;
         await ListenAsync(_beginning ?? _turns.LastOrDefault(t => !t.IsEnded)?.Id);
     }
@@ -175,6 +179,23 @@ public sealed partial class AgentPage
             return;
         _lastLife = events[^1].Id;
         _life = [.. _life.Concat(events.Where(e => e.Type.StartsWith("agent.", StringComparison.Ordinal))).DistinctBy(e => e.Id).OrderByDescending(e => e.Id).Take(12)];
+    }
+
+    /// <summary>Sums up again when a turn has begun or ended, or another day has.</summary>
+    private async Task SumAsync(Agent agent, CancellationToken cancellationToken)
+    {
+        var now = Clock.GetUtcNow();
+        var latest = $"{_days} {now:yyyy-MM-dd} {agent.RunningTurns} {string.Join(' ', _latest.Select(t => $"{t.Id} {t.Status}"))}";
+        if (latest == _summedUp)
+            return;
+        _performance = await Turns.SumAsync(Tenant, agent.Id, _days, now, cancellationToken);
+        _summedUp = latest;
+    }
+
+    private async Task ShowDaysAsync(int days)
+    {
+        _days = days;
+        await LoadAsync();
     }
 
     /// <summary>Listens to what is said in a turn while it is said; from when this returns, nothing of it is missed.</summary>

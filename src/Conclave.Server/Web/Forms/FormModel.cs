@@ -28,6 +28,9 @@ public enum FormFieldKind
     /// <summary>A day.</summary>
     Date,
 
+    /// <summary>Texts, one in each line.</summary>
+    Lines,
+
     /// <summary>Anything else, as JSON.</summary>
     Json,
 }
@@ -53,8 +56,20 @@ public sealed class FormField
     /// <summary>What to choose from, as JSON; for <see cref="FormFieldKind.Choice"/>.</summary>
     public IReadOnlyList<string> Options { get; init; } = [];
 
+    /// <summary>What people are likely to want, beside anything else; the schema's <c>examples</c> that are texts.</summary>
+    public IReadOnlyList<string> Suggestions { get; init; } = [];
+
+    /// <summary>What was filled in to begin with.</summary>
+    public required string Initial { get; init; }
+
+    /// <summary>The same as JSON; null when there was nothing.</summary>
+    internal string? Given { get; init; }
+
     /// <summary>What is filled in, as text; empty for nothing. Of flags <c>true</c> and <c>false</c>, of choices the JSON.</summary>
     public string Value { get; set; } = "";
+
+    /// <summary>Whether something else is filled in than to begin with.</summary>
+    public bool IsChanged => Value != Initial;
 
     /// <summary>What is wrong with it; null for nothing.</summary>
     public string? Problem { get; set; }
@@ -102,7 +117,12 @@ public sealed class FormModel
         foreach (var field in Fields)
         {
             field.Problem = null;
-            if (field.Value.Length == 0 && field.Kind != FormFieldKind.Flag)
+            // An empty list is not the same as none, and lines may be empty: what nobody touched stays as it is.
+            if (field is { Kind: FormFieldKind.Lines, IsChanged: false, Given: { } given })
+            {
+                result[field.Name] = JsonNode.Parse(given);
+            }
+            else if (field.Value.Length == 0 && !(field.Kind == FormFieldKind.Flag || field is { Kind: FormFieldKind.Lines, IsChanged: true }))
             {
                 if (field.IsRequired)
                     field.Problem = "This has to be filled in.";
@@ -129,6 +149,7 @@ public sealed class FormModel
     {
         FormFieldKind.Text or FormFieldKind.LongText or FormFieldKind.Date => JsonValue.Create(field.Value),
         FormFieldKind.Flag => JsonValue.Create(field.Value == "true"),
+        FormFieldKind.Lines => new JsonArray([.. field.Value.Split(['\n', '\r'], StringSplitOptions.RemoveEmptyEntries).Select(line => (JsonNode)line)]),
         FormFieldKind.WholeNumber => JsonValue.Create(long.Parse(field.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)),
         // As it was written: money must not become a binary fraction on the way.
         FormFieldKind.Number => JsonNode.Parse(decimal.Parse(field.Value, NumberStyles.Float, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)),
@@ -139,6 +160,11 @@ public sealed class FormModel
     {
         var options = schema is { } s && Member(s, "enum") is { ValueKind: JsonValueKind.Array } choices ? choices.EnumerateArray().Select(c => c.GetRawText()).ToList() : [];
         var kind = options.Count > 0 ? FormFieldKind.Choice : KindOf(schema, value);
+        var initial = value is not { } given || given.ValueKind is JsonValueKind.Undefined ? kind == FormFieldKind.Flag ? "false" : ""
+            : kind is not (FormFieldKind.Choice or FormFieldKind.Json) && given.ValueKind == JsonValueKind.String ? given.GetString()!
+            : kind == FormFieldKind.Lines ? string.Join('\n', given.EnumerateArray().Select(line => line.GetString()))
+            : given.ValueKind == JsonValueKind.Null ? ""
+            : given.GetRawText();
         return new FormField
         {
             Name = name,
@@ -147,10 +173,12 @@ public sealed class FormModel
             Kind = kind,
             IsRequired = isRequired,
             Options = options,
-            Value = value is not { } given || given.ValueKind == JsonValueKind.Undefined ? kind == FormFieldKind.Flag ? "false" : ""
-                : kind is not (FormFieldKind.Choice or FormFieldKind.Json) && given.ValueKind == JsonValueKind.String ? given.GetString()!
-                : given.ValueKind == JsonValueKind.Null ? ""
-                : given.GetRawText(),
+            Suggestions = schema is { } suggesting && Member(suggesting, "examples") is { ValueKind: JsonValueKind.Array } examples
+                ? [.. examples.EnumerateArray().Where(e => e.ValueKind == JsonValueKind.String).Select(e => e.GetString()!)]
+                : [],
+            Initial = initial,
+            Given = value is { ValueKind: not (JsonValueKind.Undefined or JsonValueKind.Null) } there ? there.GetRawText() : null,
+            Value = initial,
         };
     }
 
@@ -167,6 +195,7 @@ public sealed class FormModel
             "number" => FormFieldKind.Number,
             "integer" => FormFieldKind.WholeNumber,
             "boolean" => FormFieldKind.Flag,
+            "array" when IsTexts(schema!.Value, value) => FormFieldKind.Lines,
             not null => FormFieldKind.Json,
             null => value?.ValueKind switch
             {
@@ -177,6 +206,12 @@ public sealed class FormModel
             },
         };
     }
+
+    /// <summary>Whether it is a list of texts none of which has lines of its own.</summary>
+    private static bool IsTexts(JsonElement schema, JsonElement? value) =>
+        Member(schema, "items") is { } items && Text(items, "type") == "string"
+        && (value is not { ValueKind: not (JsonValueKind.Undefined or JsonValueKind.Null) } given
+            || (given.ValueKind == JsonValueKind.Array && given.EnumerateArray().All(e => e.ValueKind == JsonValueKind.String && !e.GetString()!.AsSpan().ContainsAny('\n', '\r'))));
 
     private static bool IsLong(JsonElement? schema, JsonElement? value) =>
         (value is { ValueKind: JsonValueKind.String } text && (text.GetString()!.Length > 80 || text.GetString()!.Contains('\n', StringComparison.Ordinal)))

@@ -69,6 +69,26 @@ public sealed class FormModelTests
     }
 
     [Fact]
+    public void Lines_AreAListOfTexts_AndStayAsTheyAreUntilSomebodyTouchesThem()
+    {
+        var schema = JsonElement.Parse("""{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"type":"array","items":{"type":"string"}},"c":{"type":"array","items":{"type":"string"}},"d":{"type":"array","items":{"type":"string"}}}}""");
+        var form = FormModel.Of(schema, JsonElement.Parse("""{"a":["one"," ",""],"b":[],"c":["two\nlines"]}"""));
+
+        Assert.Equal(["a Lines", "b Lines", "c Json", "d Lines"], form.Fields.Select(f => $"{f.Name} {f.Kind}"));
+        Assert.Equal("""{"a":["one"," ",""],"b":[],"c":["two\nlines"]}""", form.Read()!.Value.GetRawText());
+        Fill(form, ("a", ""), ("b", "x\r\n\ny"));
+        Assert.Equal("""{"a":[],"b":["x","y"],"c":["two\nlines"]}""", form.Read()!.Value.GetRawText());
+    }
+
+    [Fact]
+    public void Examples_AreSuggestions()
+    {
+        var form = FormModel.Of(JsonElement.Parse("""{"properties":{"model":{"type":"string","examples":["smart",7,"fast"]}}}"""), null);
+
+        Assert.Equal(["smart", "fast"], form.Fields[0].Suggestions);
+    }
+
+    [Fact]
     public void Compare_TwoValues_SaysWhatWasChangedAddedAndRemoved()
     {
         var rows = JsonDiff.Compare(

@@ -5,11 +5,14 @@ using Bunit.TestDoubles;
 using Conclave.Agents;
 using Conclave.Agents.Actions;
 using Conclave.Agents.Approvals;
+using Conclave.Agents.Packages;
 using Conclave.Agents.Tools;
 using Conclave.Agents.Turns;
+using Conclave.Inference.Budgets;
 using Conclave.Inference.Streaming;
 using Conclave.Server;
 using Conclave.Server.Accounts;
+using Conclave.Server.Inference;
 using Conclave.Tests.Runtime;
 using Conclave.Tests.Runtime.Postgres;
 using Conclave.Workflows.Runtime;
@@ -31,6 +34,8 @@ internal sealed class PageHost : IAsyncDisposable
     private readonly BunitContext _context = new();
     private readonly BunitAuthorizationContext _authorization;
     private readonly ApprovalWatch _watch;
+    private readonly BudgetLedger _ledger;
+    private readonly AgentPackages _packages;
     private TestRuntime? _runtime;
 
     // A busy machine draws late.
@@ -46,6 +51,8 @@ internal sealed class PageHost : IAsyncDisposable
             MayDecide = roles => roles.Contains("operator"),
             Validate = (_, _, _) => ValueTask.FromResult<IReadOnlyList<string>>([]),
         };
+        _ledger = new BudgetLedger(source, TimeProvider.System, NullLogger<BudgetLedger>.Instance);
+        _packages = new AgentPackages(source, TimeProvider.System, NullLogger<AgentPackages>.Instance);
         Agents = new AgentStore(source, TimeProvider.System);
         Turns = new TurnStore(source);
         RunTests = new RunTestStore(source);
@@ -55,6 +62,9 @@ internal sealed class PageHost : IAsyncDisposable
             .AddSingleton(Tokens)
             .AddSingleton(RunTests)
             .AddSingleton(_ => Tools!)
+            .AddSingleton<Func<AgentPackages>>(() => _packages)
+            .AddSingleton<ModelNames>(_ => ["smart", "brain"])
+            .AddSingleton(new AgentBudgets(_ledger))
             .AddSingleton(_ => new RunTests(_runtime!.Runtime, RunTests, TimeProvider.System))
             .AddSingleton<Func<WorkflowRuntime>>(() => _runtime!.Runtime)
             .AddSingleton(_ => new TurnStarter(Agents, Turns, source, _runtime!.Runtime, TimeProvider.System));
@@ -75,6 +85,9 @@ internal sealed class PageHost : IAsyncDisposable
 
     public TokenStreams Tokens { get; }
 
+    /// <summary>Where the browser was sent to.</summary>
+    public BunitNavigationManager Navigation => _context.Services.GetRequiredService<BunitNavigationManager>();
+
     /// <summary>Tools, for pages that need them.</summary>
     public ToolServices? Tools { get; set; }
 
@@ -90,6 +103,13 @@ internal sealed class PageHost : IAsyncDisposable
         }
 
         return host;
+    }
+
+    /// <summary>Puts a package there that agents can be made of.</summary>
+    public async Task AddPackageAsync(AgentManifest manifest)
+    {
+        var content = new PackageContent(manifest.Name, [], []);
+        await _packages.AcceptAsync(Tenant, new GatekeeperReport(content) { Manifest = manifest }, PackageSource.Upload, "ann", default);
     }
 
     /// <summary>Gives pages the runtime that some of them need.</summary>
@@ -170,6 +190,7 @@ internal sealed class PageHost : IAsyncDisposable
     {
         await _context.DisposeAsync();
         await _watch.DisposeAsync();
+        await _ledger.DisposeAsync();
         if (_runtime is not null)
             await _runtime.DisposeAsync();
         await Database.DisposeAsync();
