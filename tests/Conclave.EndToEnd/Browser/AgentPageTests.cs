@@ -136,6 +136,7 @@ public sealed class AgentPageTests : IAsyncLifetime
             var page = person.Page;
             await page.GotoAsync("/app/agents/new");
             await page.GetByLabel("Package").SelectOptionAsync("athena");
+            await Expect(page.GetByLabel("System prompt")).Not.ToHaveValueAsync("");
             await Expect(page.GetByLabel("Name")).ToHaveValueAsync("athena");
             await person.ShootAsync("package", whole: true);
             await page.GotoAsync("/app/agents/Pilot/configure");

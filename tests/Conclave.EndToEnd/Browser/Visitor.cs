@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Conclave.EndToEnd.Accounts;
 using Microsoft.Playwright;
 
@@ -36,7 +37,8 @@ internal sealed class Visitor(IPage page, Watcher watcher, ServerProcess server,
         await page.FillAsync("[name=password]", AccountServer.Password);
         await page.ClickAsync("button[type=submit]");
         // The session is there with the answer; whoever needs the page that it leads to waits for what that page shows.
-        await page.WaitForURLAsync(url => !url.Contains("/sign-in", StringComparison.Ordinal), new() { WaitUntil = WaitUntilState.Commit });
+        // Not WaitForURLAsync: where the address has changed before it looks, it waits for a state of the page that has gone by.
+        await Assertions.Expect(page).Not.ToHaveURLAsync(new Regex("/sign-in"));
     }
 
     /// <param name="name">What it shows.</param>

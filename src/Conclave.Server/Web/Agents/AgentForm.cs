@@ -82,6 +82,9 @@ internal sealed class AgentForm
     /// <summary>Whether something was filled in.</summary>
     public bool IsChanged => Parts.SelectMany(p => p.Form.Fields).Any(f => f.IsChanged) || Tools.Any(t => t.IsChanged);
 
+    /// <summary>Labels of the fields with which something is wrong.</summary>
+    public IEnumerable<string> Refused => Parts.SelectMany(p => p.Form.Fields).Where(f => f.Problem is not null).Select(f => f.Label);
+
     /// <summary>A form with a configuration filled in.</summary>
     public static AgentForm Of(AgentConfiguration configuration, AgentOffers offers)
     {

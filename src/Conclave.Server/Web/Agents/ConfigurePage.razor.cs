@@ -118,7 +118,7 @@ public sealed partial class ConfigurePage
         var form = _form!;
         if (form.Read(_basis) is not { } configuration)
         {
-            Problem = "Not saved: something that was filled in cannot be read. The fields say why.";
+            SayWhere(form);
             return;
         }
 
@@ -133,7 +133,7 @@ public sealed partial class ConfigurePage
         {
             foreach (var (path, problems) in refused.Errors)
                 Refuse(form, path, problems[0]);
-            Problem = "Not saved: some of it cannot be like this. The fields say why.";
+            SayWhere(form);
             return;
         }
         catch (AgentException refused) when (refused.Failure == AgentFailure.Changed)
@@ -154,6 +154,12 @@ public sealed partial class ConfigurePage
             _nameProblem = problem;
         else if (path is "tools" or "permissions" || !form.Refuse(path, problem))
             _toolProblem = problem;
+    }
+
+    private void SayWhere(AgentForm form)
+    {
+        string[] others = [.. _nameProblem is null ? [] : (string[])["Name"], .. _toolProblem is null ? [] : (string[])["Tools"]];
+        Problem = $"Not saved, because of what is filled in at: {string.Join(", ", others.Concat(form.Refused))}. It is said there what is wrong.";
     }
 
     private Task TakeTheirsAsync() => DoAsync(Permissions.WriteAgents, async () =>

@@ -115,6 +115,7 @@ public sealed class ConfigurePageTests : IAsyncLifetime
         await FillAsync(page, "#more-rules", "{}");
         await page.InvokeAsync(() => page.Find("form").SubmitAsync());
 
+        Assert.Contains("at: Name, Context size, Model calls.", page.Find(".save .problems").TextContent, StringComparison.Ordinal);
         Assert.Equal("It must be 1,024 to 1,000,000; it is 7.", Field(page, "#how-contextSize").QuerySelector(".problem")!.TextContent);
         Assert.Contains("1 to 1,000", Field(page, "#limits-maxSteps").QuerySelector(".problem")!.TextContent, StringComparison.Ordinal);
         Assert.Contains("1 to 100 characters", Field(page, "#name").QuerySelector(".problem")!.TextContent, StringComparison.Ordinal);
