@@ -60,6 +60,12 @@ public sealed class AgentPageTests : IAsyncLifetime
             await Expect(page.Locator(".coming")).ToContainTextAsync("You said");
             await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("working");
             await person.ShootAsync("while it answers");
+            await VisitAsync("operator", 420, async other =>
+            {
+                await other.Page.GotoAsync("/app/agents");
+                await Expect(other.Page.Locator(".working-now li")).ToContainTextAsync("Desk: Where is my parcel?");
+                await other.ShootAsync("process table");
+            }, "phone");
             canEnd.SetResult();
             await Expect(page.Locator(".agent-said:not(.coming)")).ToContainTextAsync("one after the other.");
             await Expect(page.Locator(".turn-facts")).ToContainTextAsync("1 model call");
@@ -72,6 +78,19 @@ public sealed class AgentPageTests : IAsyncLifetime
             await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
             await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("paused");
             await person.ShootAsync("paused");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Take messages" }).ClickAsync();
+            await Expect(page.Locator(".agent-head .tag")).ToHaveTextAsync("active");
+
+            // What takes too long is cancelled from the list.
+            Model.Answer = _ => DoubleAnswer.Say("Too late, and far too long.") with { BeforeToken = n => n == 2 ? Task.Delay(Timeout.Infinite) : Task.CompletedTask };
+            await page.GetByPlaceholder("Say something to Desk").FillAsync("Still there?");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+            await Expect(page.Locator(".coming")).ToContainTextAsync("Too");
+            await page.GotoAsync("/app/agents");
+            await page.Locator(".working-now").GetByRole(AriaRole.Button, new() { Name = "Cancel" }).ClickAsync();
+            await Expect(page.Locator(".working-now")).ToHaveCountAsync(0);
+            await page.GetByRole(AriaRole.Link, new() { Name = "Desk" }).ClickAsync();
+            await Expect(page.Locator(".turn-facts").Last).ToContainTextAsync("cancelled");
         });
         await VisitAsync("viewer", 420, async person =>
         {

@@ -156,8 +156,9 @@ internal sealed class AgentForm
         }
         catch (JsonException exception)
         {
-            // Numbers and texts have been read, so that it is the rules.
-            Refuse("rules", $"This cannot be read: {exception.Message}");
+            // A rule that is none, or a number that is too large.
+            var at = exception.Path?.TrimStart('$', '.') ?? "";
+            Refuse(Fields().Select(f => f.Path).FirstOrDefault(path => at == path || at.StartsWith($"{path}.", StringComparison.Ordinal) || at.StartsWith($"{path}[", StringComparison.Ordinal)) ?? "rules", $"This cannot be read: {exception.Message}");
             return null;
         }
     }

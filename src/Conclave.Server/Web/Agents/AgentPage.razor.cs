@@ -17,6 +17,7 @@ public sealed partial class AgentPage
     private const int MostTurns = 30;
     private const int MostEvents = 500;
     private const int MostTests = 50;
+    private const int RestAfterSum = 20;
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan DrawInterval = TimeSpan.FromMilliseconds(80);
 
@@ -31,6 +32,7 @@ public sealed partial class AgentPage
     private List<AgentEvent> _life = [];
     private AgentPerformance? _performance;
     private string? _summedUp;
+    private DateTimeOffset _sumsAgainAt;
     private int _days = 7;
     private CancellationTokenSource? _listening;
     private IDisposable? _watchingApprovals;
@@ -181,20 +183,22 @@ public sealed partial class AgentPage
         _life = [.. _life.Concat(events.Where(e => e.Type.StartsWith("agent.", StringComparison.Ordinal))).DistinctBy(e => e.Id).OrderByDescending(e => e.Id).Take(12)];
     }
 
-    /// <summary>Sums up again when a turn has begun or ended, or another day has.</summary>
+    /// <summary>Sums up again when a turn has begun or ended, or another day has; of an agent that did much, seldom enough to be no load.</summary>
     private async Task SumAsync(Agent agent, CancellationToken cancellationToken)
     {
         var now = Clock.GetUtcNow();
         var latest = $"{_days} {now:yyyy-MM-dd} {agent.RunningTurns} {string.Join(' ', _latest.Select(t => $"{t.Id} {t.Status}"))}";
-        if (latest == _summedUp)
+        if (latest == _summedUp || now < _sumsAgainAt)
             return;
+        var began = Clock.GetTimestamp();
         _performance = await Turns.SumAsync(Tenant, agent.Id, _days, now, cancellationToken);
         _summedUp = latest;
+        _sumsAgainAt = now + (RestAfterSum * Clock.GetElapsedTime(began));
     }
 
     private async Task ShowDaysAsync(int days)
     {
-        _days = days;
+        (_days, _sumsAgainAt) = (days, default);
         await LoadAsync();
     }
 

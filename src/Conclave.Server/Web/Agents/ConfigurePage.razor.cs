@@ -1,8 +1,10 @@
+using System.Runtime.InteropServices;
 using Conclave.Agents;
 using Conclave.Agents.Packages;
 using Conclave.Agents.Tools;
 using Conclave.Server.Accounts;
 using Conclave.Server.Inference;
+using Conclave.Workflows.Definitions;
 using Conclave.Workflows.Runtime;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Routing;
@@ -13,8 +15,6 @@ namespace Conclave.Server.Web.Agents;
 /// <summary>Makes an agent, or changes what one is.</summary>
 public sealed partial class ConfigurePage
 {
-    private static readonly string[] Answering = ["\"Conclave.Agents.StreamReply\"", "\"Conclave.Agents.HandOff\""];
-
     private Agent? _agent;
     private AgentForm? _form;
     private AgentConfiguration _basis = new();
@@ -97,7 +97,7 @@ public sealed partial class ConfigurePage
         _basis = configuration;
         var library = Runtime().Catalog.Of(Tenant).Engine.Library;
         var behaviours = library.Definitions.Select(d => d.DefinitionId).Distinct(StringComparer.Ordinal)
-            .Where(id => library.FindPublished(id) is { } published && Answering.Any(a => published.Root.GetRawText().Contains(a, StringComparison.Ordinal)))
+            .Where(id => library.FindPublished(id) is { } published && Answers(published))
             .Order(StringComparer.Ordinal).ToList();
         _form = AgentForm.Of(configuration, new AgentOffers(Models(Tenant), behaviours, Tools.Registry.List(Tenant)));
     }
@@ -191,6 +191,13 @@ public sealed partial class ConfigurePage
     {
         if (IsChanged && !await Browser.InvokeAsync<bool>("confirm", context.CancellationToken, "Leave this page? What you have changed is not saved."))
             context.PreventNavigation();
+    }
+
+    /// <summary>Whether a workflow gives the answer of a turn.</summary>
+    private static bool Answers(WorkflowDefinition definition)
+    {
+        var json = JsonMarshal.GetRawUtf8Value(definition.Root);
+        return json.IndexOf("\"Conclave.Agents.StreamReply\""u8) >= 0 || json.IndexOf("\"Conclave.Agents.HandOff\""u8) >= 0;
     }
 
     private bool IsFound(ToolChoice choice) => _find.Length == 0 || choice.Name == "*"

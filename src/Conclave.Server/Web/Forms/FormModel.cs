@@ -133,9 +133,9 @@ public sealed class FormModel
                 {
                     result[field.Name] = Parse(field);
                 }
-                catch (Exception exception) when (exception is JsonException or FormatException)
+                catch (Exception exception) when (exception is JsonException or FormatException or OverflowException)
                 {
-                    field.Problem = field.Kind is FormFieldKind.Number or FormFieldKind.WholeNumber ? "This is not a number." : "This is not JSON.";
+                    field.Problem = exception is OverflowException ? "This number is too large." : field.Kind is FormFieldKind.Number or FormFieldKind.WholeNumber ? "This is not a number." : "This is not JSON.";
                 }
             }
 

@@ -57,6 +57,28 @@ public sealed class AgentPagesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task List_ShowsWhatRuns_ForThoseWhoMayToCancel()
+    {
+        var agent = await MakeAsync();
+        await _host.TurnAsync(agent, "turn-1", "Think hard", null);
+        await _host.TurnAsync(agent, "turn-2", "Done already", "Yes.", "c2");
+
+        var page = _host.Draw<AgentsPage>();
+        page.WaitForElement(".working-now");
+
+        Assert.Equal("Rita: Think hard", Assert.Single(page.FindAll(".working-now .link")).TextContent);
+        Assert.Equal($"/app/agents/{agent.Id}?conversation=c1", page.Find(".working-now .link").GetAttribute("href"));
+        // The turn's workflow is not there in this test: it is told so.
+        await page.InvokeAsync(() => Button(page, "Cancel").ClickAsync(new()));
+        Assert.Contains("turn-1", page.Find(".problems").TextContent, StringComparison.Ordinal);
+
+        _host.As(PageHost.Bob, Permissions.ReadAgents);
+        page = _host.Draw<AgentsPage>();
+        page.WaitForElement(".working-now");
+        Assert.Empty(page.FindAll("button"));
+    }
+
+    [Fact]
     public async Task List_MoreThanAPage_IsShownOnDemand()
     {
         for (var i = 0; i < 62; i++)

@@ -106,6 +106,10 @@ public sealed class ConfigurePageTests : IAsyncLifetime
         await page.InvokeAsync(() => page.Find("form").SubmitAsync());
         Assert.Equal("This is not a number.", Field(page, "#how-contextSize").QuerySelector(".problem")!.TextContent);
 
+        await FillAsync(page, "#how-contextSize", "99999999999");
+        await page.InvokeAsync(() => page.Find("form").SubmitAsync());
+        Assert.Contains("This cannot be read", Field(page, "#how-contextSize").QuerySelector(".problem")!.TextContent, StringComparison.Ordinal);
+
         await FillAsync(page, "#how-contextSize", "7");
         await FillAsync(page, "#limits-maxSteps", "0");
         await FillAsync(page, "#name", "a/b");

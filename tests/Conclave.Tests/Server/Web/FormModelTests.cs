@@ -58,6 +58,16 @@ public sealed class FormModelTests
     }
 
     [Fact]
+    public void Read_NumbersThatAreTooLarge_AreRefused()
+    {
+        var form = FormModel.Of(Schema, null);
+        Fill(form, ("amount", "1e40"), ("count", "99999999999999999999"), ("reason", "3"));
+
+        Assert.Null(form.Read());
+        Assert.Equal(["amount: This number is too large.", "count: This number is too large."], form.Fields.Where(f => f.Problem is not null).Select(f => $"{f.Name}: {f.Problem}"));
+    }
+
+    [Fact]
     public void Read_UnchangedValues_AreTheSameValues()
     {
         const string Values = """{"amount":120,"reason":"broken","note":"x","lines":[{"a":1}],"big":12345678901234567890,"nested":{"b":[true,null]}}""";
