@@ -5,7 +5,11 @@ const savePath = /\/elsa\/api\/workflow-definitions\/?$/i;
 const token = 'Conclave:EditToken';
 
 // Studio sends an edit half a second after it was made: once nothing has been touched for longer than that, all edits are sent.
-const QuietMilliseconds = 1000;
+// Counted in steps, not by the clock: a machine that is busy makes them late, and Studio's own timer as well.
+const QuietSteps = 10;
+const StepMilliseconds = 100;
+// What was touched so shortly before a save was sent may have its effect after it.
+const EffectMilliseconds = 400;
 
 // By definition id: { newest: the save that Studio sent last, turn: settles when those before it have been answered }
 const queues = new Map();
@@ -24,7 +28,8 @@ export function saveOf(method, path, input, init) {
   const body = typeof init.body === 'string' ? init.body : new TextDecoder().decode(init.body);
   const { model, publish } = JSON.parse(body);
   const queue = queueOf(model.definitionId);
-  const save = { model, at: performance.now() };
+  // Publishing is a touch of its own.
+  const save = { model, holdsBefore: performance.now() - (publish ? 0 : EffectMilliseconds) };
   return {
     send: send => {
       queue.newest = save;
@@ -47,15 +52,20 @@ function queueOf(id) {
 }
 
 async function answerAtRest(queue, save, response) {
-  for (let rest; (rest = restOf(queue)) > 0;) await new Promise(resolve => setTimeout(resolve, rest));
+  await untilEditsAreSent(queue);
   if (queue.newest === save) return response;
   const answer = await response.json();
   answer.workflowDefinition = withContentOf(queue.newest.model, answer.workflowDefinition);
   return new Response(JSON.stringify(answer), { status: response.status, headers: { 'Content-Type': 'application/json' } });
 }
 
-// How long to wait, at least, until everything that was edited since the newest save has been sent; milliseconds.
-const restOf = ({ newest }) => lastTouched > newest.at ? lastTouched + QuietMilliseconds - performance.now() : 0;
+// Waits until everything that was edited since the newest save has been sent.
+async function untilEditsAreSent(queue) {
+  for (let steps = 0, seen = lastTouched; lastTouched > queue.newest.holdsBefore && steps < QuietSteps; steps++) {
+    await new Promise(resolve => setTimeout(resolve, StepMilliseconds));
+    if (seen !== lastTouched) [steps, seen] = [-1, lastTouched];
+  }
+}
 
 const withContentOf = ({ name, description, variables, inputs, outputs, outcomes, options, root, customProperties }, stored) => ({
   ...stored, name, description, variables, inputs, outputs, outcomes, options, root,

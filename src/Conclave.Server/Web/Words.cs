@@ -21,6 +21,9 @@ internal static class Words
     /// <summary>A number with one of its noun, or more.</summary>
     public static string Count(long count, string noun) => string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
 
+    /// <summary>An amount, in the currency of the models' prices.</summary>
+    public static string Money(decimal amount) => amount.ToString("0.######", CultureInfo.InvariantCulture);
+
     /// <summary>A text, or its beginning where it is too long for a page.</summary>
     public static string Excerpt(string text) => text.Length <= LongestExcerpt ? text : text[..LongestExcerpt] + "…";
 
