@@ -129,6 +129,7 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
         var next = 0;
         var graph = (await runtime.Catalog.Of(Tenant).FindPublishedAsync("wait", default))!;
         runtime.Runner.BurstStored += cycles.Stored;
+        using var commits = new CommitWatch();
         var loop = await LoopAsync(clients, () => OwnSeconds() + signallers.Sum(s => s.CpuSeconds), async _ =>
         {
             var run = await runtime.Runner.StartAsync(Tenant, graph, WorkflowStart.Default, null, default);
@@ -139,7 +140,12 @@ internal sealed class DurableBenchmarks : IAsyncDisposable
         runtime.Runner.BurstStored -= cycles.Stored;
         return new Figure(name, loop.PerSecond, 1_000_000 / loop.PerSecond, 0)
         {
-            More = new Dictionary<string, double> { ["cpuMicrosecondsDotnet"] = loop.DotnetMicroseconds, ["cpuMicrosecondsPostgres"] = loop.PostgresMicroseconds },
+            More = new Dictionary<string, double>
+            {
+                ["groupSize"] = commits.GroupSize,
+                ["cpuMicrosecondsDotnet"] = loop.DotnetMicroseconds,
+                ["cpuMicrosecondsPostgres"] = loop.PostgresMicroseconds,
+            },
         };
     }
 

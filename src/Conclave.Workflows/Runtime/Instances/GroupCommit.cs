@@ -18,6 +18,9 @@ public sealed partial class GroupCommit : IAsyncDisposable
 
     private const int Rounds = 2;
 
+    /// <summary>How long those wait for others that lately were several at once; about as long as a commit takes.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(2);
+
     private readonly NpgsqlDataSource _database;
     private readonly WorkSignal _signal;
     private readonly Guid _owner;
@@ -37,7 +40,7 @@ public sealed partial class GroupCommit : IAsyncDisposable
         _owner = options.Owner;
         _lease = options.Lease;
         _logger = logger;
-        _groups = new(options.Writers, options.LargestGroup, StoreAsync) { Yields = Rounds };
+        _groups = new(options.Writers, options.LargestGroup, StoreAsync) { Yields = Rounds, Patience = Patience };
     }
 
     /// <summary>Stores a burst.</summary>

@@ -14,11 +14,23 @@ namespace Conclave.Workflows.Runtime.Postgres;
 /// <param name="work">Does a group; gives results in the order of the items.</param>
 public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> work)
 {
+    // The share of those that are expected with which a group begins without waiting for the rest.
+    private const double Enough = 0.75;
+
+    // One of so many groups that wait does so for one more than is expected: groups that follow each other would not find together otherwise.
+    private const int ProbeEvery = 16;
+
+    // How much of what is expected beyond the group that came is forgotten with each group.
+    private const double Forgetting = 0.2;
+
     private readonly Lock _gate = new();
     private readonly Queue<Pending> _waiting = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _busy;
-    private int _lastGroup;
+    private double _expected;
+    private int _gathers;
+    private int _wanted;
+    private TaskCompletionSource? _gathering;
     private bool _isClosed;
 
     /// <summary>
@@ -26,6 +38,12 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     /// waiting for it. Default 0.
     /// </summary>
     public int Yields { get; init; }
+
+    /// <summary>
+    /// How long whoever works waits, at most, for as many as came together lately, when few of them are there: those that are elsewhere on their way, in another process or
+    /// group, come together then, and each costs less. One that is alone waits for nobody. Default zero, which waits not at all.
+    /// </summary>
+    public TimeSpan Patience { get; init; }
 
     /// <summary>Does one item, with those that come meanwhile.</summary>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
@@ -38,7 +56,7 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
             if (_busy < lanes)
                 _busy++;
             else
-                _waiting.Enqueue(pending = new Pending(item));
+                Enqueue(pending = new Pending(item));
         }
 
         // Somebody has done it, or passes a lane on.
@@ -61,14 +79,14 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     /// <summary>Does an item that has a lane, and those that wait with it; then passes the lane on.</summary>
     private async Task<TResult> WorkAsync(TItem own)
     {
-        for (var round = 0; round < Yields && _lastGroup > 1; round++)
-            await Task.Yield();
+        await GatherAsync();
         var others = new List<Pending>();
         lock (_gate)
         {
             while (others.Count < largest - 1 && _waiting.TryDequeue(out var pending))
                 others.Add(pending);
-            _lastGroup = others.Count + 1;
+            var size = others.Count + 1;
+            _expected = Math.Max(size, _expected + (Forgetting * (size - _expected)));
         }
 
         try
@@ -78,6 +96,38 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
         finally
         {
             PassOn();
+        }
+    }
+
+    private void Enqueue(Pending pending)
+    {
+        _waiting.Enqueue(pending);
+        if (_gathering is null || _waiting.Count + 1 < _wanted)
+            return;
+        _gathering.SetResult();
+        _gathering = null;
+    }
+
+    /// <summary>Lets those come that are about to: a group costs little more than one item.</summary>
+    private async Task GatherAsync()
+    {
+        for (var round = 0; round < Yields && _expected > 1; round++)
+            await Task.Yield();
+        TaskCompletionSource gathering;
+        lock (_gate)
+        {
+            if (Patience == TimeSpan.Zero || _gathering is not null || _waiting.Count + 1 >= Enough * _expected)
+                return;
+            _wanted = Math.Min(largest, (int)Math.Round(_expected) + (++_gathers % ProbeEvery == 0 ? 1 : 0));
+            _gathering = gathering = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        // Whether they came or not, the group begins.
+        await gathering.Task.WaitAsync(Patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (_gate)
+        {
+            if (_gathering == gathering)
+                _gathering = null;
         }
     }
 

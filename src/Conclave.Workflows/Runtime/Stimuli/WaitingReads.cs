@@ -11,7 +11,7 @@ internal sealed class WaitingReads(NpgsqlDataSource database)
     private const int Rounds = 2;
 
     // Stimuli come together when the commit that caused them was a group; read together, their bursts are committed together as well.
-    private readonly GroupedWork<Stimulus, WaitingInstance?> _reads = new(1, LargestGroup, stimuli => ReadAsync(database, stimuli)) { Yields = Rounds };
+    private readonly GroupedWork<Stimulus, WaitingInstance?> _reads = new(1, LargestGroup, stimuli => ReadAsync(database, stimuli)) { Yields = Rounds, Patience = GroupCommit.Patience };
 
     /// <summary>The instance; null when it is none, not one, or held by somebody.</summary>
     public Task<WaitingInstance?> FindAsync(Stimulus stimulus, CancellationToken cancellationToken)

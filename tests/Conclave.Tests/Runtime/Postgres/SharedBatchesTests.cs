@@ -66,6 +66,70 @@ public sealed class SharedBatchesTests
     }
 
     [Fact]
+    public async Task Groups_AsManyAsLately_AreWaitedFor()
+    {
+        var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMinutes(5));
+
+        var all = Enumerable.Range(5, 2).Select(work.RunAsync).ToList();
+        Assert.Equal(2, groups.Count);
+        all.Add(work.RunAsync(7));
+
+        int[] results = await Task.WhenAll(all);
+        Assert.Equal([5, 6, 7], results);
+        Assert.Equal(["1", "2 3 4", "5 6 7"], groups);
+    }
+
+    [Fact]
+    public async Task Groups_NobodyElseComes_GoesOn()
+    {
+        var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMilliseconds(1));
+
+        for (var i = 5; i < 25; i++)
+            Assert.Equal(i, await work.RunAsync(i));
+
+        Assert.Equal(22, groups.Count);
+    }
+
+    [Fact]
+    public async Task Groups_OneThatIsAlone_WaitsForNobody()
+    {
+        var work = new GroupedWork<int, int>(1, 10, Task.FromResult) { Yields = 2, Patience = TimeSpan.FromMinutes(5) };
+
+        for (var i = 0; i < 100; i++)
+            Assert.Equal(i, await work.RunAsync(i));
+    }
+
+    [Fact]
+    public async Task Groups_ClosedWhileOneWaitsForOthers_DoesIt()
+    {
+        var (work, _) = await WithGroupOfThreeAsync(TimeSpan.FromMilliseconds(50));
+        var waiting = work.RunAsync(5);
+
+        await work.CloseAsync();
+
+        Assert.Equal(5, await waiting);
+    }
+
+    /// <summary>Work that has just been done for three together.</summary>
+    private static async Task<(GroupedWork<int, int> Work, List<string> Groups)> WithGroupOfThreeAsync(TimeSpan patience)
+    {
+        var gate = new TaskCompletionSource();
+        List<string> groups = [];
+        var work = new GroupedWork<int, int>(1, 10, DoAsync) { Patience = patience };
+        var all = Enumerable.Range(1, 4).Select(work.RunAsync).ToList();
+        gate.SetResult();
+        await Task.WhenAll(all);
+        return (work, groups);
+
+        async Task<IReadOnlyList<int>> DoAsync(IReadOnlyList<int> items)
+        {
+            groups.Add(string.Join(' ', items));
+            await gate.Task;
+            return items;
+        }
+    }
+
+    [Fact]
     public async Task Statements_OneFails_OnlyItsCallerHearsOfIt()
     {
         await using var database = await PostgresServer.NewDatabaseAsync();
