@@ -45,7 +45,9 @@ public sealed partial class GroupCommit : IAsyncDisposable
 
     /// <summary>Stores a burst.</summary>
     /// <exception cref="NpgsqlException">The database failed; the commit did or did not happen.</exception>
-    public Task<CommitOutcome> CommitAsync(InstanceCommit commit) => _groups.RunAsync(commit);
+    public Task<CommitOutcome> CommitAsync(InstanceCommit commit) =>
+        // A burst that goes on waits for its commit, and those beside it come by themselves.
+        _groups.RunAsync(commit, isPatient: !commit.Instances.Exists(i => i.KeepsHold));
 
     /// <summary>Waits for what is under way and stops.</summary>
     public ValueTask DisposeAsync() => new(_groups.CloseAsync());

@@ -46,8 +46,10 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     public TimeSpan Patience { get; init; }
 
     /// <summary>Does one item, with those that come meanwhile.</summary>
+    /// <param name="item">The item.</param>
+    /// <param name="isPatient">Whether it may wait for others, see <see cref="Patience"/>.</param>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
-    public async Task<TResult> RunAsync(TItem item)
+    public async Task<TResult> RunAsync(TItem item, bool isPatient = true)
     {
         Pending? pending = null;
         lock (_gate)
@@ -60,7 +62,7 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
         }
 
         // Somebody has done it, or passes a lane on.
-        return pending is not null && await pending.Done.Task is { } outcome ? outcome.Result : await WorkAsync(item);
+        return pending is not null && await pending.Done.Task is { } outcome ? outcome.Result : await WorkAsync(item, isPatient);
     }
 
     /// <summary>Takes nothing more, and waits for what is under way.</summary>
@@ -77,9 +79,9 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     }
 
     /// <summary>Does an item that has a lane, and those that wait with it; then passes the lane on.</summary>
-    private async Task<TResult> WorkAsync(TItem own)
+    private async Task<TResult> WorkAsync(TItem own, bool isPatient)
     {
-        await GatherAsync();
+        await GatherAsync(isPatient);
         var others = new List<Pending>();
         lock (_gate)
         {
@@ -109,14 +111,14 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
     }
 
     /// <summary>Lets those come that are about to: a group costs little more than one item.</summary>
-    private async Task GatherAsync()
+    private async Task GatherAsync(bool isPatient)
     {
-        for (var round = 0; round < Yields && _expected > 1; round++)
+        for (var round = 0; round < Yields && _expected > 1.5; round++)
             await Task.Yield();
         TaskCompletionSource gathering;
         lock (_gate)
         {
-            if (Patience == TimeSpan.Zero || _gathering is not null || _waiting.Count + 1 >= Enough * _expected)
+            if (!isPatient || Patience == TimeSpan.Zero || _gathering is not null || _waiting.Count + 1 >= Enough * _expected)
                 return;
             _wanted = Math.Min(largest, (int)Math.Round(_expected) + (++_gathers % ProbeEvery == 0 ? 1 : 0));
             _gathering = gathering = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

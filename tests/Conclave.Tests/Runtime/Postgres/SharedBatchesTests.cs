@@ -19,7 +19,7 @@ public sealed class SharedBatchesTests
             return [.. items.Select(i => i * 10)];
         });
 
-        var all = Enumerable.Range(1, 6).Select(work.RunAsync).ToList();
+        var all = Enumerable.Range(1, 6).Select(i => work.RunAsync(i)).ToList();
         gate.SetResult();
 
         Assert.Equal(Enumerable.Range(1, 6).Select(i => i * 10), await Task.WhenAll(all));
@@ -70,13 +70,23 @@ public sealed class SharedBatchesTests
     {
         var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMinutes(5));
 
-        var all = Enumerable.Range(5, 2).Select(work.RunAsync).ToList();
+        var all = Enumerable.Range(5, 2).Select(i => work.RunAsync(i)).ToList();
         Assert.Equal(2, groups.Count);
         all.Add(work.RunAsync(7));
 
         int[] results = await Task.WhenAll(all);
         Assert.Equal([5, 6, 7], results);
         Assert.Equal(["1", "2 3 4", "5 6 7"], groups);
+    }
+
+    [Fact]
+    public async Task Groups_OneThatIsNotPatient_WaitsForNobody()
+    {
+        var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMinutes(5));
+
+        Assert.Equal(5, await work.RunAsync(5, isPatient: false));
+
+        Assert.Equal(["1", "2 3 4", "5"], groups);
     }
 
     [Fact]
@@ -116,7 +126,7 @@ public sealed class SharedBatchesTests
         var gate = new TaskCompletionSource();
         List<string> groups = [];
         var work = new GroupedWork<int, int>(1, 10, DoAsync) { Patience = patience };
-        var all = Enumerable.Range(1, 4).Select(work.RunAsync).ToList();
+        var all = Enumerable.Range(1, 4).Select(i => work.RunAsync(i)).ToList();
         gate.SetResult();
         await Task.WhenAll(all);
         return (work, groups);
