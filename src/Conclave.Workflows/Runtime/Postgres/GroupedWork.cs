@@ -58,7 +58,7 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
             if (_busy < lanes)
                 _busy++;
             else
-                Enqueue(pending = new Pending(item));
+                Enqueue(pending = new Pending(item), isPatient);
         }
 
         // Somebody has done it, or passes a lane on.
@@ -101,10 +101,11 @@ public sealed class GroupedWork<TItem, TResult>(int lanes, int largest, Func<IRe
         }
     }
 
-    private void Enqueue(Pending pending)
+    /// <summary>Joins the next group, which begins with it if it was waited for, or will not wait itself.</summary>
+    private void Enqueue(Pending pending, bool isPatient)
     {
         _waiting.Enqueue(pending);
-        if (_gathering is null || _waiting.Count + 1 < _wanted)
+        if (_gathering is null || (isPatient && _waiting.Count + 1 < _wanted))
             return;
         _gathering.SetResult();
         _gathering = null;

@@ -90,6 +90,18 @@ public sealed class SharedBatchesTests
     }
 
     [Fact]
+    public async Task Groups_OneThatIsNotPatient_TakesThoseThatWaitWithIt()
+    {
+        var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMinutes(5));
+
+        var waiting = work.RunAsync(5);
+        await work.RunAsync(6, isPatient: false);
+
+        Assert.Equal(5, await waiting);
+        Assert.Equal(["1", "2 3 4", "5 6"], groups);
+    }
+
+    [Fact]
     public async Task Groups_NobodyElseComes_GoesOn()
     {
         var (work, groups) = await WithGroupOfThreeAsync(TimeSpan.FromMilliseconds(1));
