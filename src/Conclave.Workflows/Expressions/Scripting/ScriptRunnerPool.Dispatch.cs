@@ -84,9 +84,17 @@ public sealed partial class ScriptRunnerPool
         Dispatch();
         using var registration = request.CancellationToken.UnsafeRegister(
             static (state, _) => ((Cancellation)state!).Run(), new Cancellation(this, request));
-        var answer = await request.Answer;
-        request.Payload.Release();
-        return answer;
+        try
+        {
+            var answer = await request.Answer;
+            request.Payload.Release();
+            return answer;
+        }
+        catch (ScriptException exception) when (request.CancellationToken.IsCancellationRequested)
+        {
+            // What the script calls is cancelled by the same token, maybe first: its script fails of that.
+            throw new OperationCanceledException("The request was cancelled.", exception, request.CancellationToken);
+        }
     }
 
     private sealed record Cancellation(ScriptRunnerPool Pool, RunnerRequest Request)
